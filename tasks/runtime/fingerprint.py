@@ -59,12 +59,37 @@ def canonical(value: Any, where: str = "value") -> Any:
 
 
 def _counts(field: FieldInfo, value: Any) -> bool:
-    extra = field.json_schema_extra
-    if isinstance(extra, dict) and extra.get("identity") is False:
+    if _is_place(field):
         return False
     if get_origin(field.annotation) is Literal and len(getattr(field.annotation, "__args__", ())) == 1:
         return True
     return field.is_required() or bool(value != field.get_default(call_default_factory=True))
+
+
+def _is_place(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get("identity") is False
+
+
+def resolved(config: BaseModel) -> dict[str, Any]:
+    """The whole config as JSON types, defaults written out; fields that only say where something is are left out."""
+    plain: dict[str, Any] = config.model_dump(mode="json")
+    for name, field in type(config).model_fields.items():
+        if _is_place(field):
+            del plain[name]
+        else:
+            plain[name] = _resolved_value(getattr(config, name), plain[name])
+    return plain
+
+
+def _resolved_value(value: Any, plain: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return resolved(value)
+    if isinstance(value, list | tuple):
+        return [_resolved_value(item, there) for item, there in zip(value, plain, strict=True)]
+    if isinstance(value, Mapping):
+        return {key: _resolved_value(value[key], plain[key]) for key in value}
+    return plain
 
 
 def digest_of(value: Any) -> str:

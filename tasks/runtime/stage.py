@@ -31,7 +31,7 @@ from tasks.runtime.artifact import (
     files_of,
     sha256_of,
 )
-from tasks.runtime.fingerprint import fingerprint
+from tasks.runtime.fingerprint import fingerprint, resolved
 from tasks.runtime.settings import Settings
 
 P = ParamSpec("P")
@@ -146,7 +146,7 @@ class Stage(Generic[P, A_co]):
 
     def recipe(self, node: str, arguments: dict[str, Any]) -> Manifest:
         """The manifest of the artifact to be, without what only the work can tell."""
-        configs = {name: value.model_dump(mode="json") for name, value in arguments.items() if _is_config(value)}
+        configs = {name: resolved(value) for name, value in configs_in(arguments).items()}
         return Manifest(
             kind=self.result.__name__,
             node=node,
@@ -212,5 +212,10 @@ def input_record(artifact: Artifact) -> InputRecord:
     )
 
 
-def _is_config(value: object) -> bool:
-    return isinstance(value, BaseModel) and not isinstance(value, Artifact)
+def configs_in(arguments: Mapping[str, Any]) -> dict[str, BaseModel]:
+    """The config sections among a stage's arguments, by argument name."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if isinstance(value, BaseModel) and not isinstance(value, Artifact)
+    }

@@ -1,0 +1,78 @@
+"""Records of runs: `runs/<id>/run.json`, a view of what a run did; plans compare with the last."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.runtime.workspace import Workspace, write_atomically
+
+REMEMBERED_RUNS = 50
+
+
+class NodeRecord(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    fingerprint: str
+    digest: str
+    action: Literal["ran", "reused"]
+    reason: str = ""
+    seconds: float = 0.0
+    compared: str = ""
+    """`different` if a rerun of the same recipe gave other bytes."""
+    run: str = ""
+    """Id of the run that made the artifact."""
+
+
+class RunRecord(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    id: str
+    config_file: str
+    overrides: tuple[str, ...] = ()
+    started: str
+    status: Literal["running", "completed", "failed", "stopped"] = "running"
+    nodes: dict[str, NodeRecord] = {}
+
+    def save(self, workspace: Workspace) -> None:
+        folder = workspace.runs / self.id
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "run.json", self.model_dump_json(indent=1) + "\n")
+
+
+def new_run(workspace: Workspace, config_file: Path, overrides: tuple[str, ...]) -> RunRecord:
+    now = datetime.now(UTC)
+    workspace.runs.mkdir(parents=True, exist_ok=True)
+    stem, count = now.strftime("%Y%m%dT%H%M%SZ"), 0
+    while True:
+        name = f"{stem}-{count}" if count else stem
+        try:
+            (workspace.runs / name).mkdir()
+        except FileExistsError:
+            count += 1
+        else:
+            break
+    return RunRecord(
+        id=name, config_file=config_file.name, overrides=overrides, started=now.isoformat(timespec="seconds")
+    )
+
+
+def records(workspace: Workspace) -> list[RunRecord]:
+    """The newest runs, newest first; a record that cannot be read is left out."""
+    found = []
+    for file in sorted(workspace.runs.glob("*/run.json"), reverse=True)[:REMEMBERED_RUNS]:
+        try:
+            found.append(RunRecord.model_validate_json(file.read_bytes()))
+        except (OSError, ValidationError):
+            continue
+    return found
+
+
+def last_fingerprints(workspace: Workspace) -> dict[str, str]:
+    """For every node that was ever run or reused: its fingerprint in the newest run that had it."""
+    last: dict[str, str] = {}
+    for record in records(workspace):
+        for node, entry in record.nodes.items():
+            last.setdefault(node, entry.fingerprint)
+    return last

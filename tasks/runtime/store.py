@@ -1,0 +1,148 @@
+"""The artifacts of a workspace: is this one reusable, why not, and how a new one is put in its place.
+
+An artifact is reusable iff its fingerprint, its own digest and the digests of its recorded inputs all hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.runtime.artifact import EXECUTION, MANIFEST, Artifact, Manifest, artifacts_in
+from tasks.runtime.stage import Stage
+from tasks.runtime.workspace import DigestMemory, Workspace, remove_tree
+
+A = TypeVar("A", bound=Artifact)
+
+
+class Execution(BaseModel):
+    """How an artifact came to be. Nothing of it is part of the result."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    run: str = ""
+    mlflow_run_id: str = ""
+    started: str = ""
+    """ISO 8601, UTC."""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+    """Most resident memory of the stage's process."""
+    disk_bytes: int = 0
+    host: str = ""
+    versions: dict[str, str] = {}
+    measured: dict[str, float] = {}
+    """Figures of a clock: latencies, rates."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the store says of a node: an intact artifact, or none and why."""
+
+    artifact: Artifact | None
+    reason: str
+    """Empty if the artifact is reusable as it stands."""
+    if_equal: tuple[str, ...] = ()
+    """Nodes that run again first; the artifact is reusable if they come out equal."""
+
+
+@dataclass
+class Store:
+    workspace: Workspace
+    digests: DigestMemory = field(init=False)
+    _checked: dict[Path, tuple[Manifest | None, str]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.digests = DigestMemory(self.workspace.root / ".digests.json")
+
+    def find(self, stage: Stage[Any, A], node: str, arguments: Mapping[str, Any]) -> Finding:
+        """Look for the artifact of this recipe. An input without a digest is one that is still to be made."""
+        fingerprint = stage.fingerprint(arguments)
+        folder = self.workspace.artifact(node, fingerprint)
+        manifest, damage = self.verify(folder)
+        if manifest is None:
+            return Finding(None, damage)
+        if manifest.fingerprint != fingerprint or manifest.kind != stage.result.__name__:
+            return Finding(None, "damaged: manifest.json belongs to another recipe")
+        pending = []
+        for name, artifact in artifacts_in(dict(arguments)):
+            recorded = manifest.inputs.get(name)
+            if not artifact.digest:
+                pending.append(artifact.node)
+            elif recorded is None or recorded.digest != artifact.digest:
+                return Finding(None, f"input {artifact.node} came out different")
+        found = stage.result(node=node, fingerprint=fingerprint, digest=manifest.digest, path=folder)
+        return Finding(found, "", tuple(dict.fromkeys(pending)))
+
+    def verify(self, folder: Path, *, afresh: bool = False) -> tuple[Manifest | None, str]:
+        """Check manifest and files of an artifact; return (manifest, "") or (None, what is wrong)."""
+        if folder in self._checked and not afresh:
+            return self._checked[folder]
+        result = self._verify(folder, afresh=afresh)
+        self._checked[folder] = result
+        return result
+
+    def _verify(self, folder: Path, *, afresh: bool) -> tuple[Manifest | None, str]:
+        try:
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            return None, "damaged: manifest.json is missing" if folder.exists() else "missing"
+        except (OSError, ValidationError):
+            return None, "damaged: manifest.json"
+        if not manifest.holds():
+            return None, "damaged: manifest.json"
+        for name, expected in manifest.files.items():
+            try:
+                digest, size = self.digests.sha256(folder / name, afresh=afresh)
+            except OSError:
+                return None, f"damaged: {name} is missing"
+            if digest != expected.sha256 or size != expected.size:
+                return None, f"damaged: {name}"
+        return manifest, ""
+
+    def publish(self, made: A, execution: Execution) -> tuple[A, str]:
+        """Move a finished artifact into its place; return it and how it compares with one that was there before.
+
+        The comparison is "" (there was none), "equal" (the old one stays) or "different" (the recipe is not
+        reproducible; the new one replaces the old).
+        """
+        target = self.workspace.artifact(made.node, made.fingerprint)
+        old, _ = self.verify(target, afresh=True)
+        self._checked.pop(target, None)
+        previous = _recorded_digest(target)
+        compared = "" if previous is None else "equal" if previous == made.digest else "different"
+        if old is not None and old.digest == made.digest and _same_inputs(old, made.manifest):
+            remove_tree(made.path)
+        else:
+            (made.path / EXECUTION).write_text(execution.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            remove_tree(target)
+            made.path.rename(target)
+        return made.model_copy(update={"path": target}), compared
+
+    def execution(self, folder: Path) -> Execution | None:
+        try:
+            return Execution.model_validate_json((folder / EXECUTION).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def last_execution(self, node: str) -> Execution | None:
+        """The newest execution of a node under any recipe: the base of an estimate."""
+        found = [self.execution(folder) for folder in (self.workspace.artifacts / node).glob("*")]
+        return max((one for one in found if one), key=lambda one: one.started, default=None)
+
+
+def _recorded_digest(folder: Path) -> str | None:
+    """What the manifest in `folder` claims, be the files intact or not."""
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return manifest.digest if manifest.holds() else None
+
+
+def _same_inputs(one: Manifest, other: Manifest) -> bool:
+    return {k: v.digest for k, v in one.inputs.items()} == {k: v.digest for k, v in other.inputs.items()}
