@@ -40,7 +40,7 @@ def run_batches(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Apply `function(input_ids, attention_mask) -> (B, …)` to rows sorted by length; return (N, …) float32 in order."""
+    """Apply `function(input_ids, attention_mask) -> (B, …)` to rows by length; return (N, …) float32 in order."""
     order = sorted(range(len(rows)), key=lambda index: (-len(rows[index]), index))
     found: list[Tensor] = []
     for start in range(0, len(order), batch_size):
