@@ -1,0 +1,26 @@
+"""`promotion:` which variant is the candidate for use, and what it must reach to become champion."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline_config.base import Section
+
+
+class PromotionConfig(Section):
+    variant: Literal["teacher", "student", "int8"] = "int8"
+    """The candidate: the variant that gets the alias `challenger` and, through the gates, `champion`."""
+    auto: bool = True
+    """Whether `run` promotes a candidate that passes every gate; if not, `promote` does on request."""
+    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
+    """The score that the gates compare, between 0 and 1, on the test set."""
+    min_agreement: float = Field(default=0.98, ge=0, le=1)
+    """Share of test documents on which a compressed candidate and its parent must give the same label."""
+    parent_margin: float = Field(default=0.02, ge=0, le=1)
+    """How much of the score a candidate may lose against the model it was made from."""
+    champion_margin: float = Field(default=0.02, ge=0, le=1)
+    """How much of the score a candidate may lose against the champion, on the same test documents."""
+    intended_use: str = ""
+    """For the model card: what the model is for, and what it is not for."""
+    data_licence: str = ""
+    """For the model card: the licences of the texts, the labels and the base model."""

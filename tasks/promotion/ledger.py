@@ -1,0 +1,65 @@
+"""What was in use when: the pure part of promotions. Aliases before and after, entries, and what a rollback undoes.
+
+(nothing) ── promote 3 ──► champion 3 ── promote 5 ──► champion 5, previous 3 ── rollback ──► champion 3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Aliases(BaseModel):
+    """Version numbers; None = the alias is not set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    champion: int | None = None
+    previous: int | None = None
+
+
+class Entry(BaseModel):
+    """One line of `ledger.jsonl`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    id: str
+    when: str
+    """ISO 8601, UTC."""
+    who: str
+    """The user's login name on this machine."""
+    model: str
+    action: Literal["promote", "rollback", "external"]
+    """`external`: somebody moved an alias without Textmill; recorded before the next change."""
+    before: Aliases = Field(alias="from")
+    after: Aliases = Field(alias="to")
+    verdict: Literal["passed", "refused", "not judged"]
+    gates: tuple[dict[str, str | bool], ...] = ()
+    reason: str = ""
+    """Why the gates were overridden; empty if they were not."""
+
+
+def promoted(aliases: Aliases, version: int) -> Aliases:
+    """The aliases once `version` is champion."""
+    return Aliases(champion=version, previous=aliases.champion)
+
+
+def undoable(entries: Sequence[Entry], model: str) -> Entry | None:
+    """The last promotion of `model` that no rollback has undone yet."""
+    standing: list[Entry] = []
+    for entry in entries:
+        if entry.model != model:
+            continue
+        match entry.action:
+            case "promote":
+                standing.append(entry)
+            case "rollback":
+                standing.pop()
+            case "external":
+                pass
+    return standing[-1] if standing else None
+
+
+def recorded(entries: Sequence[Entry], model: str) -> Aliases:
+    """The aliases as the ledger left them."""
+    return next((entry.after for entry in reversed(entries) if entry.model == model), Aliases())

@@ -1,0 +1,308 @@
+"""The MLflow model registry: versions that are full copies, found by variant and digest, and their aliases.
+
+A version's folder is an MLflow model (`MLmodel`, signature, input example, requirements) whose root is also what the
+artifact was: `config.json` and `model.safetensors`, or `model.onnx` and `tokenizer.json`. `textmill/files.json` lists
+every file with its sha256; the tag `files` is the digest of that list. What is attached later (card, figures) is not
+in the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tasks.runtime.artifact import Artifact, sha256_of
+from tasks.runtime.errors import RefusedInput
+from tasks.runtime.tracking import experiment_of, open_client
+from tasks.runtime.workspace import Workspace
+
+FILES = "textmill/files.json"
+ALIASES = ("challenger", "champion", "previous")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version as the registry describes it."""
+
+    model: str
+    version: int
+    source: str
+    """`models:/ID` of the MLflow model that holds its files."""
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def variant(self) -> str:
+        return self.tags.get("variant", "")
+
+    @property
+    def digest(self) -> str:
+        """Of the artifact that it is a copy of."""
+        return self.tags.get("digest", "")
+
+    @property
+    def node(self) -> str:
+        return self.tags.get("node", "")
+
+    @property
+    def fingerprint(self) -> str:
+        return self.tags.get("fingerprint", "")
+
+
+@dataclass(frozen=True)
+class Served:
+    """How a version answers: code with a `Classifier(folder).predict(texts)`, and the packages that it needs."""
+
+    code: Path
+    packages: tuple[str, ...]
+    example: str
+    """A text for the input example."""
+
+
+@dataclass
+class Registry:
+    """All registry calls of one workspace."""
+
+    workspace: Workspace
+
+    @cached_property
+    def client(self) -> Any:
+        return open_client(self.workspace)
+
+    def versions(self, model: str) -> tuple[Version, ...]:
+        """All versions of a model, oldest first."""
+        found = self.client.search_model_versions(f"name='{_quoted(model)}'")
+        return tuple(sorted((_version(one) for one in found), key=lambda one: one.version))
+
+    def get(self, model: str, version: int) -> Version:
+        for one in self.versions(model):
+            if one.version == version:
+                return one
+        raise RefusedInput(f"{model} has no version {version}. {self._known(model)}")
+
+    def resolve(self, reference: str) -> Version:
+        """`NAME@alias`, `NAME/version`, or `NAME` for its champion.
+
+        Raises:
+            RefusedInput: naming what there is instead.
+        """
+        model, slash, number = reference.partition("/")
+        if slash and number.isdigit():
+            return self.get(model, int(number))
+        model, _, alias = reference.partition("@")
+        alias = alias or "champion"
+        if slash or alias not in (known := self.aliases(model)):
+            raise RefusedInput(f"{reference!r}: {model} has no alias {alias!r}. {self._known(model)}")
+        return self.get(model, known[alias])
+
+    def aliases(self, model: str) -> dict[str, int]:
+        """Alias to version number; empty if there is no such model."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            registered = self.client.get_registered_model(model)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return {}
+            raise
+        return {alias: int(version) for alias, version in registered.aliases.items()}
+
+    def set_alias(self, model: str, alias: str, version: int | None) -> None:
+        """Point an alias to a version, or take it away (None)."""
+        assert alias in ALIASES, alias
+        if version is None:
+            self.client.delete_registered_model_alias(model, alias)
+        else:
+            self.client.set_registered_model_alias(model, alias, str(version))
+
+    def find(self, model: str, *, variant: str, digest: str) -> Version | None:
+        """The newest version with this variant and digest."""
+        fits = [one for one in self.versions(model) if (one.variant, one.digest) == (variant, digest)]
+        return fits[-1] if fits else None
+
+    def register(
+        self,
+        model: str,
+        *,
+        variant: str,
+        artifact: Artifact,
+        files: Mapping[str, Path],
+        served: Served | None,
+        run_id: str,
+    ) -> tuple[Version, bool]:
+        """Copy an artifact into the registry, unless an equal one is there; return the version and whether it is new.
+
+        Args:
+            files: what to copy, by name in the version's folder.
+            served: how it answers; None for what only loads (an encoder).
+            run_id: MLflow's id of the run that made the artifact; empty if unknown.
+        """
+        found = self.find(model, variant=variant, digest=artifact.digest)
+        if found is not None:
+            return found, False
+        self._ensure_model(model)
+        tags = {
+            "variant": variant,
+            "digest": artifact.digest,
+            "node": artifact.node,
+            "fingerprint": artifact.fingerprint,
+        }
+        experiment = experiment_of(self.client, self.workspace, model.removesuffix("-encoder"))
+        logged = self.client.create_logged_model(
+            experiment, name=f"{model}-{variant}", source_run_id=run_id or None, tags=tags, model_type=variant
+        )
+        # Beside the destination, so that nothing is copied across devices and no small /tmp fills up.
+        with tempfile.TemporaryDirectory(prefix=".registering-", dir=self.workspace.root) as temporary:
+            folder = Path(temporary) / "model"
+            _build(folder, logged, run_id, files, served)
+            tags["files"] = _list_files(folder)
+            self.client.log_model_artifacts(logged.model_id, str(folder))
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        if run_id:
+            self._link(run_id, logged.model_id)
+        made = self.client.create_model_version(
+            model, source=f"models:/{logged.model_id}", run_id=run_id or None, tags=tags, model_id=logged.model_id
+        )
+        return _version(made), True
+
+    def attach(self, version: Version, folder: Path, tags: Mapping[str, str]) -> Version:
+        """Add the files in `folder` to a version, then set tags on it."""
+        self.client.log_model_artifacts(_model_id(version), str(folder))
+        for name, value in tags.items():
+            self.client.set_model_version_tag(version.model, str(version.version), name, value)
+        return self.get(version.model, version.version)
+
+    def describe(self, version: Version, text: str) -> None:
+        self.client.update_model_version(version.model, str(version.version), description=text)
+
+    def folder(self, version: Version) -> Path:
+        """A local folder with the version's files: the store itself where it is local, else a download."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        location = self.client.get_logged_model(_model_id(version)).artifact_location
+        try:
+            return Path(download_artifacts(artifact_uri=location, tracking_uri=self.client.tracking_uri))
+        except (OSError, MlflowException):
+            raise RefusedInput(
+                f"{version.model} version {version.version}: its files are gone ({location}). "
+                "Register it again: textmill run"
+            ) from None
+
+    def damage(self, version: Version) -> tuple[str, ...]:
+        """Files of the version that are missing or differ from what was registered; empty if all is intact."""
+        folder = self.folder(version)
+        try:
+            text = (folder / FILES).read_bytes()
+        except OSError:
+            return (FILES,)
+        if hashlib.sha256(text).hexdigest() != version.tags.get("files"):
+            return (FILES,)
+        listed: dict[str, str] = json.loads(text)
+        return tuple(
+            name
+            for name, digest in listed.items()
+            if not (folder / name).is_file() or sha256_of(folder / name) != digest
+        )
+
+    def _ensure_model(self, model: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _link(self, run_id: str, model_id: str) -> None:
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.log_outputs(run_id, models=[LoggedModelOutput(model_id, step=0)])
+        except MlflowException as error:  # the run was deleted: the version stands without it
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+
+    def _known(self, model: str) -> str:
+        versions = self.versions(model)
+        if not versions:
+            names = [one.name for one in self.client.search_registered_models()]
+            return f"Registered models: {', '.join(names)}." if names else "Nothing is registered yet: textmill run"
+        aliases = ", ".join(f"@{alias} = {version}" for alias, version in sorted(self.aliases(model).items()))
+        return f"Versions of {model}: {', '.join(str(one.version) for one in versions)}; {aliases or 'no aliases'}."
+
+
+def _build(folder: Path, logged: Any, run_id: str, files: Mapping[str, Path], served: Served | None) -> None:
+    """Write the MLflow model into `folder`, which does not exist yet."""
+    from mlflow.models import Model
+
+    description = Model(artifact_path=logged.artifact_location, run_id=run_id or None, model_id=logged.model_id)
+    if served is None:
+        folder.mkdir()
+        description.add_flavor("textmill", loads_with="transformers.AutoModel")
+        description.save(str(folder / "MLmodel"))
+    else:
+        _save_pyfunc(folder, description, served)
+    for name, path in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+
+
+def _save_pyfunc(folder: Path, description: Any, served: Served) -> None:
+    import mlflow.pyfunc
+    import pandas as pd  # type: ignore[import-untyped]
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    serve = folder.with_name("serve.py")
+    shutil.copyfile(served.code, serve)
+    mlflow.pyfunc.save_model(
+        str(folder),
+        python_model=str(Path(__file__).with_name("pyfunc.py")),
+        artifacts={"serve": serve.as_uri()},
+        mlflow_model=description,
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("string", "text")]),
+            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
+        ),
+        input_example=pd.DataFrame({"text": [served.example]}),
+        pip_requirements=[*_pinned(("mlflow", "pandas")), *_pinned(served.packages)],
+    )
+
+
+def _pinned(packages: Sequence[str]) -> list[str]:
+    """Requirements at the installed versions; a local build label (`+cpu`) is on no index and is left out."""
+    return [f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in packages]
+
+
+def _list_files(folder: Path) -> str:
+    listed = {
+        path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    text = json.dumps(listed, indent=1).encode()
+    (folder / FILES).parent.mkdir(exist_ok=True)
+    (folder / FILES).write_bytes(text)
+    return hashlib.sha256(text).hexdigest()
+
+
+def _version(found: Any) -> Version:
+    return Version(found.name, int(found.version), found.source, found.run_id or "", dict(found.tags))
+
+
+def _model_id(version: Version) -> str:
+    return version.source.removeprefix("models:/")
+
+
+def _quoted(name: str) -> str:
+    if "'" in name:
+        raise RefusedInput(f"{name!r}: expected the name of a registered model, without quotes.")
+    return name
