@@ -1,0 +1,65 @@
+"""How the models are judged: what the value ladder is made of."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline_config.base import Section
+
+
+class TfidfConfig(Section):
+    """TF-IDF + linear support vector machine. The best on the validation split is taken; ties go to the first."""
+
+    word_ngrams: int = Field(default=2, ge=1)
+    """Longest word n-gram, words."""
+    character_ngrams: tuple[int, int] | None = (3, 5)
+    """Shortest and longest character n-gram inside words, tried beside words alone; null: words alone."""
+    costs: tuple[float, ...] = Field(default=(0.1, 0.3, 1.0, 3.0), min_length=1)
+    """Inverse regularisation strengths (C) to try."""
+
+
+class ForgettingConfig(Section):
+    """Masked-LM loss on general text, by the same small head refitted on each frozen encoder."""
+
+    steps: int = Field(default=100, ge=1)
+    """Optimiser steps of the head."""
+    batch_size: int = Field(default=16, ge=1)
+    """General documents per step."""
+    held_out: int = Field(default=400, ge=2)
+    """General documents that the loss is measured on; the head never sees them."""
+    max_length: int = Field(default=64, ge=8)
+    """Tokens kept of a document, specials included."""
+    mask_share: float = Field(default=0.15, gt=0, lt=1)
+    """Share of tokens to predict; each is replaced by the mask token."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Peak learning rate of the head (linear warm-up over a tenth, then linear decay)."""
+
+
+class EfficiencyConfig(Section):
+    """What the clock measures, on one thread."""
+
+    sequence_length: int = Field(default=128, ge=8)
+    """Tokens of each timed text (no more than the models take)."""
+    repetitions: int = Field(default=15, ge=3)
+    """Timed calls at batch 1 for each model, in turn; the median counts."""
+    batch_size: int = Field(default=8, ge=1)
+    """Texts per call when throughput is measured."""
+
+
+class EvaluateConfig(Section):
+    """Section `evaluate`."""
+
+    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
+    """The score that gains are stated in."""
+    resamples: int = Field(default=2000, ge=100)
+    """Bootstrap resamples of the test set's groups."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Coverage of the intervals."""
+    seed: int = Field(default=42, ge=0)
+    """Seed of resampling, masks and the refitted head."""
+    tfidf: TfidfConfig = TfidfConfig()
+    """The baseline that every model is held against."""
+    forgetting: ForgettingConfig | None = ForgettingConfig()
+    """What adaptation cost on general text; null: not measured."""
+    efficiency: EfficiencyConfig = EfficiencyConfig()
+    """Latency and throughput."""
