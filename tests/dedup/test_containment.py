@@ -1,0 +1,104 @@
+"""Containment against brute force over Python sets, and planted leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.dedup.containment import NONE, find_leaks, index_held_out
+
+WORDS = st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join)
+
+
+def grams(text: str, size: int) -> set[tuple[str, ...]]:
+    words = text.split()
+    return {tuple(words[i : i + size]) for i in range(len(words) - size + 1)}
+
+
+def shingle_set(text: str, size: int) -> set[tuple[str, ...]]:
+    return grams(text, size) or {tuple(text.split())}
+
+
+@settings(deadline=None)
+@given(
+    st.lists(WORDS, max_size=8),
+    st.lists(st.tuples(WORDS, st.integers(0, 4)), max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+def test_shares_and_jaccard_equal_brute_force(documents, held_out, minimum_words, boilerplate_groups):
+    texts, groups = [text for text, _ in held_out], [group for _, group in held_out]
+    own = [grams(text, 4) or ({tuple(text.split())} if len(text.split()) >= minimum_words else set()) for text in texts]
+    where: dict[tuple[str, ...], set[int]] = {}
+    for held, group in zip(own, groups, strict=True):
+        for gram in held:
+            where.setdefault(gram, set()).add(group)
+    own = [{gram for gram in held if len(where[gram]) <= boilerplate_groups} for held in own]
+    index = index_held_out(
+        texts, groups, size=4, minimum_words=minimum_words, boilerplate_groups=boilerplate_groups, shingle_size=2
+    )
+    leaks = find_leaks(index, documents, share=0.5, jaccard=0.8)
+    for i, document in enumerate(documents):
+        words = document.split()
+        held = {tuple(words[a:b]) for a in range(len(words)) for b in range(a + 1, len(words) + 1)}
+        shares = [len(gram & held) / len(gram) if gram else 0.0 for gram in own]
+        mine = shingle_set(document, 2)
+        jaccards = [len(mine & shingle_set(t, 2)) / len(mine | shingle_set(t, 2)) for t in texts]
+        assert leaks.share[i] == max(shares, default=0.0)
+        assert leaks.jaccard[i] == max(jaccards, default=0.0)
+        leaking = [t for t in range(len(texts)) if shares[t] >= 0.5 or jaccards[t] >= 0.8]
+        assert (leaks.text[i] in leaking) if leaking else leaks.text[i] == NONE
+
+
+def sentence(seed: int, count: int) -> str:
+    return " ".join(f"w{n}" for n in np.random.default_rng(seed).integers(0, 5000, count))
+
+
+def leak_of(document: str, held_out: list[str], groups: list[int] | None = None) -> int:
+    index = index_held_out(
+        held_out,
+        groups or list(range(len(held_out))),
+        size=13,
+        minimum_words=5,
+        boilerplate_groups=10,
+        shingle_size=5,
+    )
+    return int(find_leaks(index, [document], share=0.5, jaccard=0.8).text[0])
+
+
+def test_planted_leaks_are_found_verbatim_embedded_and_edited():
+    held_out = [sentence(seed, 80) for seed in range(20)]
+    assert leak_of(held_out[3].upper(), held_out) == 3
+    assert leak_of(f"{sentence(99, 400)} {held_out[7]} {sentence(98, 400)}", held_out) == 7
+    words = held_out[5].split()
+    words[40] = "changed"
+    assert leak_of(" ".join(words), held_out) == 5
+    assert leak_of(sentence(77, 500), held_out) == NONE
+
+
+def test_half_of_a_text_is_a_leak_and_less_is_none():
+    text = sentence(1, 112)  # 100 13-grams
+    words = text.split()
+    assert leak_of(" ".join(words[:62]), [text]) == 0  # 50 of them
+    assert leak_of(" ".join(words[:61]), [text]) == NONE
+
+
+def test_what_stands_in_more_than_ten_groups_is_boilerplate():
+    common = sentence(0, 60)
+    held_out = [f"{common} {sentence(seed, 30)}" for seed in range(1, 13)]
+    document = f"{common} {sentence(50, 30)}"
+    assert leak_of(document, held_out) == NONE
+    assert leak_of(document, held_out, groups=[0] * 12) != NONE
+    assert leak_of(held_out[4], held_out) == 4
+
+
+def test_of_a_short_text_the_whole_must_occur():
+    short = "disable root login on every host"
+    assert leak_of(f"You should {short} today, and more words follow here", [short]) == 0
+    assert leak_of("You should disable root login on every server today", [short]) == NONE
+
+
+def test_a_text_of_a_few_words_leaks_only_as_a_document_of_its_own():
+    assert leak_of("the root account has no hardware token at all", ["root account"]) == NONE
+    assert leak_of("Root account.", ["root account"]) == 0

@@ -1,0 +1,96 @@
+"""Words, shingles and Jaccard against definitions written out with Python sets and regular expressions."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.dedup.shingles import (
+    concatenate,
+    jaccard,
+    line_classes,
+    ngrams,
+    runs,
+    shingles,
+    whitespace_classes,
+    word_runs,
+)
+
+ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}"
+WORDS = regex.compile(rf"(?V1)[{ALONE}]|[[\p{{L}}\p{{M}}\p{{Nd}}_]--[{ALONE}]]+")
+TEXT = st.text(alphabet=st.sampled_from("ab_1 .\n\tÄé\u0301漢字ไทยの"), max_size=40)
+
+
+def words_of(text: str) -> list[str]:
+    return WORDS.findall(unicodedata.normalize("NFC", text).lower())
+
+
+def sets_of(text: str, size: int) -> set[tuple[str, ...]]:
+    words = words_of(text)
+    if len(words) < size:
+        return {tuple(words)}
+    return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
+
+
+def spelled(texts: list[str]) -> list[list[str]]:
+    """The words that the runs stand for, cut out of the joined text."""
+    joined = "\n".join(unicodedata.normalize("NFC", text).lower() for text in texts)
+    tokens = word_runs(texts)
+    found = [joined[s : s + n] for s, n in zip(tokens.starts.tolist(), tokens.lengths.tolist(), strict=True)]
+    return [found[a:b] for a, b in zip(tokens.offsets.tolist(), tokens.offsets[1:].tolist(), strict=False)]
+
+
+def test_words_are_runs_of_letters_marks_digits_and_underscore_and_each_han_character_is_one():
+    assert spelled(["Set S3_bucket to 2.5; Größe!", "漢字 and かな", "...", ""]) == [
+        ["set", "s3_bucket", "to", "2", "5", "größe"],
+        ["漢", "字", "and", "か", "な"],
+        [],
+        [],
+    ]
+
+
+@given(st.lists(TEXT, max_size=6))
+def test_words_equal_those_of_a_regular_expression(texts: list[str]):
+    assert spelled(texts) == [words_of(text) for text in texts]
+
+
+@given(st.lists(TEXT, min_size=2, max_size=5), st.integers(1, 5))
+def test_jaccard_equals_that_of_python_sets(texts: list[str], size: int):
+    sets = shingles(texts, size)
+    for i, one in enumerate(texts):
+        for j, other in enumerate(texts):
+            a, b = sets_of(one, size), sets_of(other, size)
+            assert jaccard(sets.of(i), sets.of(j)) == len(a & b) / len(a | b)
+
+
+def test_a_text_of_few_words_has_one_shingle_the_whole_of_it():
+    sets = shingles(["Rotate the key", "rotate THE key!", "rotate the keys", "key the rotate"])
+    assert np.diff(sets.offsets).tolist() == [1, 1, 1, 1]
+    assert sets.words.tolist() == [3, 3, 3, 3]
+    assert len({sets.of(i)[0] for i in range(4)}) == 3
+    assert sets.of(0)[0] == sets.of(1)[0] == sets.whole[0]
+
+
+def test_the_whole_of_a_text_hashes_like_an_ngram_of_that_length():
+    grams, offsets = ngrams(word_runs(["please rotate the key now"]), 3)
+    assert grams[offsets[0] + 1] == shingles(["rotate the key"]).whole[0]
+
+
+def test_batches_do_not_matter():
+    texts = ["the quick brown fox jumps over the lazy dog", "", "a b c d e f a b c d e f", "漢字かな漢字かな"]
+    whole, parts = shingles(texts), concatenate([shingles(texts[:1]), shingles(texts[1:]), shingles([])])
+    for name in ("values", "offsets", "words", "whole"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+
+
+def test_white_space_words_and_lines_are_runs_too():
+    text = "one  two\u00a0three\n\n four\t\u2028five "
+    assert runs([text], whitespace_classes()).lengths.tolist() == [len(word) for word in text.split()]
+    lines = runs(["a\n\nbb\na", "a"], line_classes())
+    assert lines.lengths.tolist() == [1, 2, 1, 1]
+    assert lines.texts.tolist() == [0, 0, 0, 1]
+    assert lines.hashes[0] == lines.hashes[2] == lines.hashes[3] != lines.hashes[1]
