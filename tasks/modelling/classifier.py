@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -141,15 +141,25 @@ def load_head(head: nn.Linear, path: Path) -> None:
     head.load_state_dict(load_file(path))
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """`textmill.json`: pooling, max_seq_length, truncation_side and labels.
+
+    Raises:
+        RefusedInput: when the folder holds no classifier.
+    """
+    if not (folder / RECORD).is_file():
+        raise RefusedInput(f"{folder}: no {RECORD}; expected the folder of a text classifier.")
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return record
+
+
 def load_classifier(folder: Path, *, dropout: float | None = None) -> LoadedClassifier:
     """Load what `save_classifier` wrote, in evaluation mode.
 
     Raises:
         RefusedInput: when the folder holds no classifier, or weights that are not safetensors.
     """
-    if not (folder / RECORD).is_file():
-        raise RefusedInput(f"{folder}: no {RECORD}; expected the folder of a text classifier.")
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    record = read_record(folder)
     labels, pooling = record["labels"], record["pooling"]
     kind = AutoModelForSequenceClassification if pooling == "cls" else AutoModel
     body = load_encoder(folder / "model", dropout=dropout, kind=kind)

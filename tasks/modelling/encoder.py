@@ -135,6 +135,20 @@ def load_tokenizer_artifact(artifact: Tokenizer) -> tuple[PreTrainedTokenizerBas
     return load_tokenizer(artifact.path / "tokenizer"), new_tokens
 
 
+def load_with_tokenizer(
+    encoder: InputFiles | Checkpoint,
+    tokenizer: Tokenizer,
+    *,
+    layers: tuple[int, ...] | None = None,
+    dropout: float | None = None,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load an encoder and the road's tokenizer, and give the encoder rows for the tokens that were added."""
+    loaded = load_encoder(encoder_folder(encoder), layers=layers, dropout=dropout)
+    fast, new_tokens = load_tokenizer_artifact(tokenizer)
+    resize_for_tokenizer(loaded, fast, new_tokens)
+    return loaded, fast
+
+
 def resize_for_tokenizer(
     encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, new_tokens: Sequence[Mapping[str, Any]]
 ) -> None:
