@@ -1,0 +1,113 @@
+"""The process of a workspace's Prefect server: `python -m flows.server_process WORKSPACE STARTED_BY PORT IDLE_SECONDS`.
+
+It ends itself when its workspace is gone, when `server.json` no longer names it, and, if a run started it, after a
+time in which no request came, no connection was open and no run used it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from flows.server import HOST, ServerRecord, StartedBy, in_use, read_record, record_json, start_time
+from tasks.runtime.workspace import Workspace, write_atomically
+
+WATCH_SECONDS = 1.0
+
+Scope = MutableMapping[str, Any]
+App = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+class Traffic:
+    """An ASGI application around another that knows when it was last used. Asking for its health is no use."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._open = 0
+        self._last = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan" or scope.get("path") in ("/api/health", "/api/ready"):
+            await self._app(scope, receive, send)
+            return
+        self._open += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open -= 1
+            self._last = time.monotonic()
+
+    def idle_seconds(self) -> float:
+        return 0.0 if self._open else time.monotonic() - self._last
+
+
+def main(root: str, started_by: StartedBy, port: str, idle_seconds: str) -> None:
+    workspace = Workspace(Path(root))
+    listener = bind(int(port))
+    number = listener.getsockname()[1]
+    os.environ["PREFECT_SERVER_API_PORT"] = str(number)
+    record = ServerRecord(
+        pid=os.getpid(),
+        started=start_time(os.getpid()),
+        port=number,
+        log="logs/prefect-server.log",
+        started_by=started_by,
+    )
+    write_atomically(workspace.root / "server.json", record_json(record))
+
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    traffic = Traffic(create_app(final=True))
+    config = uvicorn.Config(traffic, log_config=None, access_log=False, timeout_graceful_shutdown=3)
+    server = uvicorn.Server(config)
+    limit = float(idle_seconds) if started_by == "run" else None
+    threading.Thread(target=watch, args=(workspace, record, traffic, limit, server), daemon=True).start()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        if read_record(workspace) == record:
+            (workspace.root / "server.json").unlink(missing_ok=True)
+
+
+def watch(workspace: Workspace, record: ServerRecord, traffic: Traffic, limit: float | None, server: Any) -> None:
+    home = workspace.prefect_home.stat().st_ino
+    last_use = time.monotonic()
+    while True:
+        time.sleep(WATCH_SECONDS)
+        try:
+            gone = workspace.prefect_home.stat().st_ino != home or read_record(workspace) != record
+            if not gone and limit is not None and in_use(workspace):
+                last_use = time.monotonic()
+        except OSError:
+            gone = True
+        idle = min(traffic.idle_seconds(), time.monotonic() - last_use)
+        if gone or (limit is not None and idle > limit):
+            server.should_exit = True
+            time.sleep(10)
+            os._exit(0)  # what could not end in time has nothing left to serve
+
+
+def bind(port: int) -> socket.socket:
+    """A socket on the port, or on a free one if that is in use."""
+    for number in (port, 0):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, number))
+            listener.listen(1024)  # binding alone does not keep others from the port
+        except OSError:
+            listener.close()
+            continue
+        return listener
+    raise OSError(f"no port is free on {HOST}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])  # type: ignore[arg-type]  # the starter in flows.server gives them in this order
