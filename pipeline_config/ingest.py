@@ -43,7 +43,7 @@ class Json(Section):
     """JSON files, each read as a whole."""
 
     kind: Literal["json"]
-    records: str = ""
+    records: str = Field(default="", pattern=r"^(\[\*\]|\.{0,2}[^.\[\]]+)*$")
     """Path to the records: `key` or `a.b` descends, `[*]` takes every item of a list or value of an object, `..key`
     finds the key at any depth. Empty: the items if the file holds a list, else the file is one record. A record that
     is a string is its own text."""

@@ -99,22 +99,18 @@ def _expand(source: Source, path: str, workspace: Path) -> dict[str, Path]:
         relative = whole.relative_to(workspace) if whole.is_absolute() else whole
         return _below(workspace, str(relative))
     # Outside of the workspace a name starts at the last folder before the first wildcard, wherever that folder lies.
-    plain = [part for part in whole.parts if not glob.has_magic(part)]
-    fixed = Path(*whole.parts[: len(plain)]) if whole.parts[: len(plain)] == tuple(plain) else _fixed(whole)
-    base = fixed.parent if fixed != fixed.parent else fixed
+    parts = whole.parts
+    wildcard = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    base = Path(*parts[: max(1, wildcard - 1)])
     return _below(base, str(whole.relative_to(base)))
-
-
-def _fixed(whole: Path) -> Path:
-    first = next(index for index, part in enumerate(whole.parts) if glob.has_magic(part))
-    return Path(*whole.parts[:first])
 
 
 def _below(base: Path, pattern: str) -> dict[str, Path]:
     """Files that a path or glob below `base` stands for, by POSIX name relative to `base`."""
     found: dict[str, Path] = {}
     literal = (base / pattern).exists()
-    for match in [pattern] if literal else glob.glob(pattern, root_dir=base, recursive=True):
+    matches = [pattern] if literal else glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207 (`Path.glob` finds hidden files)
+    for match in matches:
         path = base / match
         if path.is_dir():
             if literal:

@@ -1,0 +1,126 @@
+"""Raw text into documents. Files are read one after another in bounded memory.
+
+What grows with the corpus is one 64-bit number a record (about 60 bytes), to tell the second of two equal records from
+the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline_config.ingest import Source, TextConfig
+from tasks.corpus.account import Account
+from tasks.corpus.document import SCHEMA, document_id, text_digest, write_documents
+from tasks.ingest.readers.record import Unreadable
+from tasks.ingest.rows import Quarantine, Row, by_source, cells, rows
+from tasks.runtime.artifact import InputFiles
+from tasks.runtime.errors import StageFailed
+from tasks.runtime.stage import Context
+
+_BATCH = 2048  # documents
+
+
+def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
+    """Write `documents/` and `quarantine.parquet` under `ctx.out`; return the metrics.
+
+    Raises:
+        StageFailed: no document could be read, or a compressed or columnar file is damaged.
+    """
+    tallies = {source.name: Counter[str]() for source in config.sources}
+    with Quarantine(ctx.out / "quarantine.parquet") as quarantine:
+        written = write_documents(ctx.out / "documents", _documents(ctx, config, files, tallies, quarantine))
+    accounts = {name: Account(**tally).check() for name, tally in tallies.items()}
+    total = sum(accounts.values(), Account()).check()
+    assert written == total.documents_kept, f"{written} documents written, {total.documents_kept} read"
+    if not written:
+        worst = max(quarantine.reasons, key=lambda reason: quarantine.reasons[reason], default="no record")
+        raise StageFailed(
+            f"none of {total.documents_in} records in {len(files.files)} files is a document; most often: {worst}. "
+            "Set the source's format and the columns text, id and metadata to what the files hold."
+        )
+    return {
+        "account": total.model_dump(),
+        "sources": {name: account.model_dump() for name, account in accounts.items()},
+        "quarantined": dict(sorted(quarantine.reasons.items())),
+        "files": len(files.files),
+        "file_bytes": sum(file.size for file in files.files),
+    }
+
+
+class Identity:
+    """Gives each record of a source its id: how-manieth among equal records it is, and the hash of that."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._copies: Counter[bytes] = Counter()
+
+    def __call__(self, source: str, raw: bytes) -> bytes:
+        first = document_id(source, raw)
+        key = int.from_bytes(first[:8], "big", signed=True)
+        if key not in self._seen:
+            self._seen.add(key)
+            return first
+        self._copies[first] += 1
+        return document_id(source, raw, self._copies[first])
+
+
+def account_for(tally: Counter[str], size: int, text: str | None) -> None:
+    """Book one record of `size` bytes that became a text, or None if it was quarantined."""
+    tally["documents_in"] += 1
+    tally["bytes_in"] += size
+    if text is None:
+        tally["documents_quarantined"] += 1
+        tally["bytes_quarantined"] += size
+        return
+    kept = len(text.encode())
+    tally["documents_kept"] += 1
+    tally["bytes_kept"] += kept
+    tally["bytes_cut"] += max(0, size - kept)  # other columns, quotes, escapes
+    tally["bytes_inserted"] += max(0, kept - size)  # separators between joined columns
+
+
+def _documents(
+    ctx: Context, config: TextConfig, files: InputFiles, tallies: dict[str, Counter[str]], quarantine: Quarantine
+) -> Iterator[pa.Table]:
+    identity = Identity()
+    total, before, count = sum(file.size for file in files.files), 0, 0
+    held: list[dict[str, Any]] = []
+    for source, file in by_source(config.sources, files):
+        inside = 0
+        for row in rows(source, file):
+            size = row.size if isinstance(row, Unreadable) else len(row.raw)
+            inside += size
+            if isinstance(row, Unreadable):
+                account_for(tallies[source.name], size, None)
+                quarantine.add(source.name, file.name, row)
+                continue
+            account_for(tallies[source.name], size, row.text)
+            held.append(_document(identity(source.name, row.raw), source, file.name, row))
+            if len(held) >= _BATCH:
+                count += len(held)
+                ctx.progress(before + min(inside, file.size), total, "bytes", note=f"{count} documents")
+                yield pa.Table.from_pylist(held, schema=SCHEMA)
+                held = []
+        before += file.size
+        ctx.progress(before, total, "bytes", note=f"{count + len(held)} documents")
+    yield pa.Table.from_pylist(held, schema=SCHEMA)
+
+
+def _document(identity: bytes, source: Source, file: str, row: Row) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"file": file, "line": row.line}
+    if source.metadata:
+        found = {column: cells(row.columns, column) for column in source.metadata}
+        metadata["columns"] = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    return {
+        "id": identity,
+        "external_id": row.external_id,
+        "source": source.name,
+        "text": row.text,
+        "text_digest": text_digest(row.text),
+        "metadata": json.dumps(metadata, sort_keys=True, ensure_ascii=True, default=str),
+    }

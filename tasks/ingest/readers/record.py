@@ -1,0 +1,96 @@
+"""What a reader yields, and reading lines of any length in little memory."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tasks.runtime.errors import StageFailed
+
+EXCERPT = 200  # characters
+_CHUNK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file: a text, or columns."""
+
+    line: int
+    """Line, row or number of the record in its file, from 1."""
+    raw: bytes
+    """The bytes that its identity is made of."""
+    value: str | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that no document can be made of."""
+
+    line: int
+    size: int
+    """Bytes."""
+    reason: str
+    excerpt: str
+
+
+def unreadable(line: int, raw: bytes, reason: str, size: int | None = None) -> Unreadable:
+    excerpt = raw[: 4 * EXCERPT].decode("utf-8", "backslashreplace")[:EXCERPT]
+    return Unreadable(line=line, size=len(raw) if size is None else size, reason=reason, excerpt=excerpt)
+
+
+def decode(line: int, raw: bytes) -> str | Unreadable:
+    """UTF-8 without NUL."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        return unreadable(line, raw, f"not UTF-8: byte 0x{raw[error.start]:02x} at {error.start}")
+    if "\0" in text:
+        return unreadable(line, raw, "holds a NUL character")
+    return text
+
+
+@contextmanager
+def opened(path: Path, name: str) -> Iterator[IO[bytes]]:
+    """The bytes of a file, unpacked where it is gzip.
+
+    Raises:
+        StageFailed: the gzip stream is cut short or damaged.
+    """
+    try:
+        if name.endswith(".gz"):
+            with gzip.open(path, "rb") as file:
+                yield file  # type: ignore[misc]  # a GzipFile reads like a file of bytes
+        else:
+            with path.open("rb") as file:
+                yield file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise StageFailed(
+            f"{name}: the gzip stream is cut short or damaged ({error}). Fetch the file again "
+            f"(gzip -t tells whether it is whole), or leave it out with exclude; then run again."
+        ) from None
+
+
+def lines(file: IO[bytes], limit: int) -> Iterator[tuple[int, bytes] | Unreadable]:
+    """Number and bytes of each line, without its end; a line over `limit` bytes is skipped in chunks, never held."""
+    number = 0
+    while line := file.readline(limit + 2):
+        number += 1
+        ended = line.endswith(b"\n")
+        if number == 1:
+            line = line.removeprefix(_BOM)
+        content = line.rstrip(b"\r\n") if ended else line
+        if len(content) <= limit:
+            yield number, content
+            continue
+        size, head = len(content), content[: 4 * EXCERPT]
+        del line, content
+        while not ended and (chunk := file.readline(_CHUNK)):
+            ended = chunk.endswith(b"\n")
+            size += len(chunk) - ended
+        yield unreadable(number, head, f"line of {size} bytes; max_record_bytes is {limit}", size)
