@@ -94,8 +94,6 @@ class DistillConfig(Section):
     """`bf16` computes under autocast, which pays only on hardware made for it; weights stay fp32."""
     seed: int = Field(default=42, ge=0)
     """Seed of the head, the order of the texts and dropout."""
-    checkpoint_steps: int = Field(default=50, ge=1)
-    """Steps between checkpoints, from which a killed training goes on."""
 
     @model_validator(mode="after")
     def _each_loss_once(self) -> DistillConfig:

@@ -55,8 +55,6 @@ class _Training(_Reading):
     """Epochs in a row without a better validation macro-F1 after which training stops; null = never."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """`bf16` computes under autocast, which pays only on hardware made for it; weights stay fp32."""
-    checkpoint_steps: int = Field(default=50, ge=1)
-    """Steps between checkpoints, from which a killed training goes on."""
 
 
 class FullFinetune(_Training):
@@ -124,8 +122,6 @@ class FinetunePart(FrozenPart):
     """Instead of `finetune.early_stopping_patience`; epochs."""
     precision: Literal["fp32", "bf16"] | None = None
     """Instead of `finetune.precision`."""
-    checkpoint_steps: int | None = Field(default=None, ge=1)
-    """Instead of `finetune.checkpoint_steps`; steps."""
 
 
 class FinetuneSection(_Training):

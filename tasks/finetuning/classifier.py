@@ -183,5 +183,4 @@ def _train(
         clip_norm=config.max_grad_norm,
         validation=Validation(every=epoch_steps, score=score, patience=config.early_stopping_patience),
         name="finetune",
-        checkpoint_every=config.checkpoint_steps,
     )

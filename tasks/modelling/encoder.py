@@ -13,6 +13,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from tasks.modelling.directory import check_model_directory
 from tasks.runtime.artifact import Checkpoint, InputFiles, TaskModel, Tokenizer
 from tasks.runtime.errors import RefusedInput
 
@@ -20,26 +21,6 @@ from tasks.runtime.errors import RefusedInput
 def encoder_folder(artifact: InputFiles | Checkpoint | TaskModel) -> Path:
     """The directory of an encoder: where the user's base model lies, or `model/` of an artifact."""
     return artifact.folder if isinstance(artifact, InputFiles) else artifact.path / "model"
-
-
-def check_encoder_folder(folder: Path) -> None:
-    """Refuse a directory that holds no safetensors weights or no tokenizer.
-
-    Raises:
-        RefusedInput: naming the folder and what it lacks.
-    """
-    if not (folder / "config.json").is_file():
-        raise RefusedInput(f"{folder}: no config.json; expected the directory of a model saved with save_pretrained.")
-    if not any(folder.glob("*.safetensors")):
-        pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
-        found = f"weights are pickled ({', '.join(pickles)})" if pickles else "there are no weights"
-        raise RefusedInput(
-            f"{folder}: {found}; expected model.safetensors. "
-            "Pickle can run code when it is read; save the model again with safe_serialization=True."
-        )
-    names = ("tokenizer.json", "vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.json")
-    if not any((folder / name).is_file() for name in names):
-        raise RefusedInput(f"{folder}: no tokenizer; expected tokenizer.json or another of {', '.join(names[1:])}.")
 
 
 def load_encoder(
@@ -60,7 +41,7 @@ def load_encoder(
     Raises:
         RefusedInput: no safetensors, no tokenizer, incomplete weights, or layers that are not there.
     """
-    check_encoder_folder(folder)
+    check_model_directory(folder)
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if dropout is not None:
         set_dropout(config, dropout)

@@ -55,13 +55,23 @@ def run_batches(
 
 
 def predict_logits(
-    model: TextClassifier, rows: Sequence[Sequence[int]], *, pad_token_id: int, device: torch.device | str = "cpu"
+    model: TextClassifier,
+    rows: Sequence[Sequence[int]],
+    *,
+    pad_token_id: int,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Logits (N, C) of encoded texts; the model's mode is restored afterwards."""
+
+    def logits(ids: Tensor, mask: Tensor) -> Tensor:
+        found: Tensor = model(ids, mask).logits
+        return found
+
     training = model.training
     model.eval()
     try:
-        return run_batches(rows, lambda ids, mask: model(ids, mask).logits, pad_token_id=pad_token_id, device=device)
+        return run_batches(rows, logits, pad_token_id=pad_token_id, device=device, progress=progress)
     finally:
         model.train(training)
 

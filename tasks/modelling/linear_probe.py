@@ -60,17 +60,17 @@ def fit_probe(
         train: features (N, H) and labels (N,); every one of the `classes` occurs.
         score: truth and prediction to a number, higher is better. The smallest C wins a tie.
 
-    Features are divided by their mean norm for the fit, so that one grid suits every encoder; the head that comes back
-    takes them as they are.
+    For the fit the features are divided by one number, so that their mean norm is the root of their width (each
+    dimension about 1) and one grid suits every encoder; the head that comes back takes them as they are.
     """
     features, labels = train
     assert np.unique(labels).size == classes, "every class occurs in training"
-    norm = float(np.linalg.norm(features, axis=1).mean())
+    scale = float(np.linalg.norm(features, axis=1).mean()) / features.shape[1] ** 0.5
     probes = []
     with threadpool_limits(1):  # another number of threads adds up in another order
         for c in sorted(grid):
-            weight, bias = _fit(features / norm, labels, c, class_weights)
-            probe = LinearProbe((weight / norm).astype(np.float32), bias.astype(np.float32), c, 0.0)
+            weight, bias = _fit(features / scale, labels, c, class_weights)
+            probe = LinearProbe((weight / scale).astype(np.float32), bias.astype(np.float32), c, 0.0)
             reached = score(validation[1], probe.logits(validation[0]).argmax(1))
             probes.append(LinearProbe(probe.weight, probe.bias, c, reached))
     return max(probes, key=lambda probe: (probe.score, -probe.c))
