@@ -1,0 +1,60 @@
+"""Curation in three stages: clean (edits), measure (facts), select (decisions)."""
+
+from __future__ import annotations
+
+from pipeline_config.clean import CleanConfig
+from pipeline_config.measure import MeasureConfig
+from tasks.runtime.artifact import CleanCorpus, InputFiles, Measures, RawCorpus
+from tasks.runtime.errors import RefusedInput, StageFailed
+from tasks.runtime.stage import Context, stage
+
+
+@stage("clean", version=1)
+def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
+    """Edit every document and count every byte cut or inserted. A document of which nothing is left is dropped."""
+    from tasks.corpus.document import count_documents
+    from tasks.curation.clean import run
+
+    total = count_documents(raw.path / "documents")
+    done = 0
+
+    def progress(documents: int) -> None:
+        nonlocal done
+        done += documents
+        ctx.progress(done, total, "documents")
+
+    cleaned = run(config, raw.path / "documents", ctx.out, progress)
+    edits = [{"edit": edit.kind, **vars(totals)} for edit, totals in zip(config.edits, cleaned.edits, strict=True)]
+    if not cleaned.account.documents_kept:
+        most = max(edits, key=lambda edit: edit["emptied"], default={"edit": "none", "emptied": 0})
+        raise StageFailed(
+            f"clean left nothing of {total} documents; the edit {most['edit']!r} emptied most ({most['emptied']}). "
+            "Expected some text; take that edit out of clean.edits, or restrict it with `sources`."
+        )
+    for edit in edits:
+        ctx.say(f"{edit['edit']}: {edit['documents']} documents, {edit['cut']} bytes cut, {edit['inserted']} inserted")
+    return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
+
+
+@stage("measure", version=1)
+def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
+    """Statistics, language, perplexity and MinHash signature of every document.
+
+    `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`).
+    """
+    from tasks.corpus.document import count_documents
+    from tasks.curation.measure import run, summary
+
+    if len(lid_model.files) != 1:
+        names = ", ".join(file.name for file in lid_model.files) or "none"
+        raise RefusedInput(f"The language-identification model must be one file, got {names}.")
+    total = count_documents(clean.path / "documents")
+    done = 0
+
+    def progress(documents: int) -> None:
+        nonlocal done
+        done += documents
+        ctx.progress(done, total, "documents")
+
+    table = run(config, clean.path / "documents", lid_model.files[0].path, ctx.out, progress)
+    return ctx.finish(Measures, metrics=summary(table))
