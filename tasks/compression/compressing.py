@@ -7,47 +7,53 @@ import shutil
 from pathlib import Path
 from typing import Any, assert_never
 
-import datasets
-import numpy as np
 import onnx
 
 from pipeline_config.compression import Backend, CompressConfig, OnnxFp32, OnnxInt8
 from tasks.compression.backends import onnx_fp32, onnx_int8
 from tasks.compression.export import INPUTS, check_parity, export_graph
-from tasks.downstream.intervals import accuracy, macro_f1
+from tasks.downstream.classification import accuracy, load_split, macro_f1
 from tasks.modelling.classifier import LoadedClassifier, load_classifier
 from tasks.modelling.inference import encode, predict_logits
+from tasks.modelling.linear_probe import PROBE
 from tasks.modelling.onnx_session import MODEL, RECORD, TOKENIZER, OnnxClassifier
+from tasks.modelling.threads import one_thread_each
+from tasks.runtime.artifact import LabelledData, TaskModel
 from tasks.runtime.errors import StageFailed
 from tasks.runtime.stage import Context
 
 
-def compress_classifier(ctx: Context, config: CompressConfig, student: Path, labels: Path) -> dict[str, Any]:
+def compress_classifier(
+    ctx: Context, config: CompressConfig, student: TaskModel, labels: LabelledData
+) -> dict[str, Any]:
     """Write the compressed model under `ctx.out`; return the metrics of the artifact."""
-    loaded = load_classifier(student)
+    loaded = load_classifier(student.path)
     ctx.progress(0, 4, "steps", "export")
     graph = export_graph(loaded.model)
     ctx.progress(1, 4, "steps", "parity")
-    parity = check_parity(loaded.model, graph, tolerance=config.parity_tolerance, seed=config.seed)
+    with one_thread_each():
+        parity = check_parity(loaded.model, graph, tolerance=config.parity_tolerance, seed=config.seed)
     ctx.progress(2, 4, "steps", "write")
     write_model(graph, config.backend, ctx.out / MODEL)
-    write_tokenizer(loaded, student / "model", ctx.out)
+    write_tokenizer(loaded, student.path / "model", ctx.out)
     ctx.progress(3, 4, "steps", "validation")
-    validation = datasets.load_from_disk(str(labels / "data"))["validation"]
-    texts, truths = list(validation["text"]), np.asarray(validation["label"])
-    rows = encode(loaded.tokenizer, texts, loaded.max_seq_length)
-    before = predict_logits(loaded.model, rows, pad_token_id=loaded.tokenizer.pad_token_id).numpy().argmax(axis=1)
-    after = OnnxClassifier(ctx.out, threads=ctx.settings.cores).predict(texts).argmax(axis=1)
-    confusion = np.zeros((len(loaded.labels),) * 2)
-    np.add.at(confusion, (truths, after), 1)
+    validation = load_split(labels, "validation")
+    rows = encode(loaded.tokenizer, validation.texts, loaded.max_seq_length)
+    with one_thread_each():
+        logits = predict_logits(loaded.model, rows, pad_token_id=loaded.tokenizer.pad_token_id).numpy()
+    before = logits.argmax(axis=1)
+    after = OnnxClassifier(ctx.out, threads=ctx.settings.cores).predict(validation.texts).argmax(axis=1)
     ctx.progress(4, 4, "steps")
     return {
         "parity": parity,
         "agreement": float((before == after).mean()),
-        "validation": {"accuracy": float(accuracy(confusion)), "macro_f1": float(macro_f1(confusion))},
+        "validation": {
+            "accuracy": accuracy(validation.labels, after),
+            "macro_f1": macro_f1(validation.labels, after),
+        },
         "size_bytes": (ctx.out / MODEL).stat().st_size,
         "parent_size_bytes": sum(
-            path.stat().st_size for path in student.rglob("*.safetensors") if path.name != "probe.safetensors"
+            path.stat().st_size for path in student.path.rglob("*.safetensors") if path.name != PROBE
         ),
     }
 

@@ -20,5 +20,5 @@ def compress(ctx: Context, config: CompressConfig, student: TaskModel, labels: L
     """
     from tasks.compression.compressing import compress_classifier
 
-    metrics = compress_classifier(ctx, config, student.path, labels.path)
+    metrics = compress_classifier(ctx, config, student, labels)
     return ctx.finish(CompressedModel, metrics=metrics)
