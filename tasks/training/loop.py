@@ -33,7 +33,7 @@ Batch = dict[str, Tensor]
 """Tensors whose first axis is the rows of the batch."""
 Precision = Literal["fp32", "bf16"]
 
-_WRITE_SHARE = 0.05
+_WRITE_SHARE = 0.02
 """Checkpoints take at most about this share of the time: a slow disk makes them rarer."""
 
 

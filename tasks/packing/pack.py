@@ -1,0 +1,185 @@
+"""From a corpus to memory-mapped ids and packed rows. Every document ends in `ids`, or is counted as left out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline_config.packing import PackConfig
+from tasks.corpus.document import iter_documents, read_documents
+from tasks.packing.rows import cut_windows, pack_rows
+from tasks.runtime.artifact import Corpus, Tokenizer
+from tasks.runtime.errors import RefusedInput, StageFailed
+from tasks.runtime.stage import Context
+from tasks.training.packed import Facts, Packed, save_packed
+
+_FRAME = 2  # [CLS] and [SEP]
+
+
+def pack_corpus(ctx: Context, config: PackConfig, corpus: Corpus, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Write the files of `tasks.training.packed` into `ctx.out`; return the metrics."""
+    fast, facts = _tokenizer(tokenizer.path / "tokenizer", config)
+    folder = corpus.path / "documents"
+    index = read_documents(folder, ["id", "source"])
+    ids = np.frombuffer(b"".join(index["id"].to_pylist()), dtype=np.uint8).reshape(-1, 16)
+    names, codes = np.unique(np.array(index["source"].to_pylist(), dtype=object), return_inverse=True)
+    unknown = sorted(set(config.max_documents) - set(names))
+    if unknown:
+        raise RefusedInput(
+            f"pack.max_documents.{unknown[0]}: the corpus has no source {unknown[0]!r}; expected one of "
+            f"{', '.join(names)}."
+        )
+    chosen = _sample(ids, codes, {code: config.max_documents.get(name) for code, name in enumerate(names)}, config.seed)
+    ids, codes = ids[chosen], codes[chosen]
+    offsets = _tokenise(ctx, fast, folder, chosen, np.dtype(np.uint16 if facts.vocab_size < 65536 else np.uint32))
+    heldout = _held_out(ids, np.diff(offsets) > 0, config.heldout_fraction)
+
+    windows, rows, count = [], [], 0
+    for split in (0, 1):
+        for code in range(len(names)):
+            members = np.flatnonzero((codes == code) & (heldout == bool(split)))
+            cut = cut_windows(offsets, members, config.max_seq_length - _FRAME)
+            row = pack_rows(cut[:, 1] + _FRAME, config.max_seq_length)
+            windows.append(np.column_stack([cut, row + count])[np.argsort(row, kind="stable")])
+            made = int(row.max(initial=-1)) + 1
+            rows += [(code, split)] * made
+            count += made
+    facts = Facts(**{**facts.__dict__, "sources": tuple(names)})
+    packed = Packed(
+        facts=facts,
+        ids=np.zeros(0, np.uint16),  # written already
+        offsets=offsets,
+        documents=ids,
+        sources=codes.astype(np.int32),
+        heldout=heldout,
+        windows=np.concatenate(windows),
+        rows=np.array(rows, dtype=np.int32).reshape(-1, 2),
+    )
+    save_packed(packed, ctx.out)
+    return _metrics(packed, documents_in=len(chosen))
+
+
+def _tokenizer(folder: Path, config: PackConfig) -> tuple[Any, Facts]:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    special = {name: getattr(tokenizer, f"{name}_token_id") for name in ("pad", "cls", "sep", "mask")}
+    missing = [name for name, value in special.items() if value is None]
+    if missing or not tokenizer.is_fast:
+        lack = f"has no {missing[0]} token" if missing else "is no fast tokenizer (no tokenizer.json)"
+        raise RefusedInput(
+            f"the tokenizer {lack}; expected one of an encoder with masked language modelling (such as BERT's). "
+            "Choose another model.base, or train one: tokenizer.vocabulary.kind=train."
+        )
+    fast = tokenizer.backend_tokenizer
+    fast.no_truncation()  # a saved tokenizer may cut every text at 128 tokens
+    fast.no_padding()
+    fast.encode_special_tokens = True  # a document that says "[SEP]" means the word
+    facts = Facts(
+        sources=(),
+        max_seq_length=config.max_seq_length,
+        vocab_size=len(tokenizer),
+        special_token_ids=tuple(sorted(tokenizer.all_special_ids)),
+        **{f"{name}_token_id": value for name, value in special.items()},
+    )
+    return fast, facts
+
+
+def _sample(
+    ids: NDArray[np.uint8], codes: NDArray[np.integer], limits: dict[int, int | None], seed: int
+) -> NDArray[np.bool_]:
+    """Of each source the documents with the smallest hash of (seed, id), as many as its limit allows."""
+    chosen = np.ones(len(ids), dtype=bool)
+    for code, limit in limits.items():
+        members = np.flatnonzero(codes == code)
+        if limit is not None and len(members) > limit:
+            keys = _hash(ids[members], f"sample {seed}")
+            chosen[members[np.argsort(keys, kind="stable")[limit:]]] = False
+    return chosen
+
+
+def _held_out(ids: NDArray[np.uint8], has_text: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
+    """By a hash of the id, so that a document stays on its side whatever else joins the corpus.
+
+    At least one document with text is on either side.
+
+    Raises:
+        StageFailed: fewer than two documents have text.
+    """
+    keys = _hash(ids, "held out")
+    heldout = keys < fraction * 2.0**64
+    full = np.flatnonzero(has_text)
+    if len(full) < 2:
+        raise StageFailed(
+            f"pack: {len(full)} of {len(ids)} documents have text to learn from; expected at least 2, one of them held "
+            "out. Select more of the corpus, or raise pack.max_documents."
+        )
+    if not heldout[full].any():
+        heldout[full[keys[full].argmin()]] = True
+    if heldout[full].all():
+        heldout[full[keys[full].argmax()]] = False
+    return heldout
+
+
+def _hash(ids: NDArray[np.uint8], purpose: str) -> NDArray[np.uint64]:
+    digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8, key=purpose.encode()).digest() for row in ids)
+    return np.frombuffer(digests, dtype="<u8")
+
+
+def _tokenise(
+    ctx: Context, fast: Any, folder: Path, chosen: NDArray[np.bool_], dtype: np.dtype[Any]
+) -> NDArray[np.int64]:
+    """Write `ids.npy` document by document; return the offsets. Threads change nothing but the time."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if ctx.settings.cores > 1 else "false"
+    os.environ.setdefault("RAYON_NUM_THREADS", str(ctx.settings.cores))
+    lengths: list[int] = []
+    seen, total = 0, int(chosen.sum())
+    body = ctx.work / "ids.bin"
+    with body.open("wb") as file:
+        for batch in iter_documents(folder, ["text"], rows=1024):
+            keep = chosen[seen : seen + batch.num_rows]
+            seen += batch.num_rows
+            texts = [text for text, wanted in zip(batch["text"].to_pylist(), keep, strict=True) if wanted]
+            for encoding in fast.encode_batch_fast(texts, add_special_tokens=False):
+                file.write(np.array(encoding.ids, dtype=dtype).tobytes())
+                lengths.append(len(encoding.ids))
+            ctx.progress(len(lengths), total, "documents")
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    with (ctx.out / "ids.npy").open("wb") as target:
+        header = {"descr": dtype.str, "fortran_order": False, "shape": (int(offsets[-1]),)}
+        np.lib.format.write_array_header_1_0(target, header)
+        with body.open("rb") as file:
+            while chunk := file.read(1 << 24):
+                target.write(chunk)
+    body.unlink()
+    return offsets
+
+
+def _metrics(packed: Packed, documents_in: int) -> dict[str, Any]:
+    lengths = np.diff(packed.offsets)
+    by_source = {
+        name: {
+            "documents": int((packed.sources == code).sum()),
+            "heldout_documents": int(((packed.sources == code) & packed.heldout).sum()),
+            "tokens": int(lengths[packed.sources == code].sum()),
+            "rows": int((packed.rows[:, 0] == code).sum()),
+        }
+        for code, name in enumerate(packed.facts.sources)
+    }
+    cells = len(packed.rows) * packed.facts.max_seq_length
+    return {
+        "documents": len(lengths),
+        "documents_left_out": documents_in - len(lengths),
+        "documents_empty": int((lengths == 0).sum()),
+        "heldout_documents": int(packed.heldout.sum()),
+        "tokens": int(lengths.sum()),
+        "heldout_tokens": int(lengths[packed.heldout].sum()),
+        "rows": len(packed.rows),
+        "padding_share": 1.0 - int(packed.row_tokens.sum()) / cells if cells else 0.0,
+        "by_source": by_source,
+    }
