@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -39,3 +42,19 @@ class Account(BaseModel):
         size = self.bytes_kept + self.bytes_dropped + self.bytes_quarantined + self.bytes_cut - self.bytes_inserted
         assert self.bytes_in == size, f"{self.bytes_in} bytes went in, {size} are accounted for: {self}"
         return self
+
+
+def book(
+    tally: Counter[str], outcome: Literal["kept", "dropped", "quarantined"], size: int, text_bytes: int | None = None
+) -> None:
+    """Book one document of `size` bytes in a tally that `Account(**tally)` closes.
+
+    A kept document of `text_bytes` has the difference cut from it or inserted into it.
+    """
+    left = size if text_bytes is None else text_bytes
+    tally["documents_in"] += 1
+    tally["bytes_in"] += size
+    tally[f"documents_{outcome}"] += 1
+    tally[f"bytes_{outcome}"] += left
+    tally["bytes_cut"] += max(0, size - left)
+    tally["bytes_inserted"] += max(0, left - size)

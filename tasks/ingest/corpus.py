@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline_config.ingest import Source, TextConfig
-from tasks.corpus.account import Account
+from tasks.corpus.account import Account, book
 from tasks.corpus.document import SCHEMA, document_id, text_digest, write_documents
 from tasks.ingest.readers.record import Unreadable
 from tasks.ingest.rows import Quarantine, Row, by_source, cells, rows
@@ -69,21 +69,6 @@ class Identity:
         return document_id(source, raw, self._copies[first])
 
 
-def account_for(tally: Counter[str], size: int, text: str | None) -> None:
-    """Book one record of `size` bytes that became a text, or None if it was quarantined."""
-    tally["documents_in"] += 1
-    tally["bytes_in"] += size
-    if text is None:
-        tally["documents_quarantined"] += 1
-        tally["bytes_quarantined"] += size
-        return
-    kept = len(text.encode())
-    tally["documents_kept"] += 1
-    tally["bytes_kept"] += kept
-    tally["bytes_cut"] += max(0, size - kept)  # other columns, quotes, escapes
-    tally["bytes_inserted"] += max(0, kept - size)  # separators between joined columns
-
-
 def _documents(
     ctx: Context, config: TextConfig, files: InputFiles, tallies: dict[str, Counter[str]], quarantine: Quarantine
 ) -> Iterator[pa.Table]:
@@ -96,10 +81,11 @@ def _documents(
             size = row.size if isinstance(row, Unreadable) else len(row.raw)
             inside += size
             if isinstance(row, Unreadable):
-                account_for(tallies[source.name], size, None)
+                book(tallies[source.name], "quarantined", size)
                 quarantine.add(source.name, file.name, row)
                 continue
-            account_for(tallies[source.name], size, row.text)
+            # What is cut: other columns, quotes, escapes; inserted: separators between joined columns.
+            book(tallies[source.name], "kept", size, len(row.text.encode()))
             held.append(_document(identity(source.name, row.raw), source, file.name, row))
             if len(held) >= _BATCH:
                 count += len(held)
