@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,6 +40,8 @@ def write_splits(
     out: Path, examples: list[Example], labels: list[str], y: np.ndarray, groups: np.ndarray, parts: np.ndarray
 ) -> None:
     """Write `data/` and `labels.json`; `y`, `groups`, `parts` are (N,), the last an index into `SPLITS` or `UNUSED`."""
+    import datasets  # takes a second, which the checks of the input need not wait for
+
     features = datasets.Features(
         {
             "id": datasets.Value("string"),

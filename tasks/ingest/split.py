@@ -67,7 +67,7 @@ def groups_of(count: int, pairs: Pairs, given: Sequence[str | None]) -> np.ndarr
 
 
 def split(y: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int) -> np.ndarray:
-    """Part examples by `shares` (S,): (N,) in 0 … S − 1, every group whole, every label as near to the shares as may be.
+    """Part examples by `shares` (S,): (N,) in 0 … S − 1, each group whole, each label as near to the shares as can be.
 
     Greedy: the largest group first (equal ones in an order drawn from `seed`), each to the part where it lessens most
     Σ_labels (share of the label there − share wanted)² / share wanted. Every label is kept in part 0 (training) by

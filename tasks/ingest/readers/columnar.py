@@ -46,9 +46,23 @@ def read(path: Path, name: str, kind: str, limit: int) -> Iterator[Record | Unre
         ) from None
 
 
-def columns(path: Path, kind: str) -> list[str]:
-    """The names of the columns."""
-    return list(_open(path, kind)[0].names)
+def columns(path: Path, name: str, kind: str) -> list[str]:
+    """The names of the columns.
+
+    Raises:
+        StageFailed: the file is cut short or damaged.
+    """
+    try:
+        return list(_open(path, kind)[0].names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(name, 0, error) from None
+
+
+def _damaged(name: str, row: int, error: Exception) -> StageFailed:
+    return StageFailed(
+        f"{name}, after row {row}: the file is cut short or damaged ({error}). Fetch or write it again, "
+        "or leave it out with exclude; then run again."
+    )
 
 
 def _open(path: Path, kind: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
