@@ -167,9 +167,11 @@ def load_classifier(folder: Path, *, dropout: float | None = None) -> LoadedClas
     if model.own_head is not None:
         load_head(model.own_head, folder / HEAD)
     model.eval()
+    tokenizer = load_tokenizer(folder / "model")
+    tokenizer.truncation_side = record["truncation_side"]
     return LoadedClassifier(
         model=model,
-        tokenizer=load_tokenizer(folder / "model"),
+        tokenizer=tokenizer,
         labels=tuple(labels),
         pooling=pooling,
         max_seq_length=record["max_seq_length"],

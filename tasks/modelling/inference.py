@@ -30,7 +30,7 @@ def collate(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, T
     return ids, mask
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def run_batches(
     rows: Sequence[Sequence[int]],
     function: Callable[[Tensor, Tensor], Tensor],
