@@ -102,8 +102,8 @@ class Source(Section):
     """The column of the text, or several, joined. In JSON a column may be a path such as `Remediation.Text`."""
     separator: str = "\n\n"
     """Stands between joined columns."""
-    id: Name = ""
-    """The column of your own id (`external_id`); empty: none."""
+    id: Texts = ()
+    """The column of your own id (`external_id`), or several, joined by `/`; empty: none. Ids differ within a source."""
     metadata: Texts = ()
     """Columns to keep beside the text."""
     max_record_bytes: int = Field(default=8 << 20, ge=1)

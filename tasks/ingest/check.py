@@ -143,7 +143,7 @@ def _refuse_empty_files(source: Source, files: Sequence[InputFile]) -> None:
 def _columns(source: Source) -> list[tuple[str, str]]:
     """The columns that a source names, as (setting, column)."""
     found = [("text", column) for column in source.text]
-    found += [("id", source.id)] if source.id else []
+    found += [("id", column) for column in source.id]
     found += [("metadata", column) for column in source.metadata]
     if isinstance(source, LabelSource):
         found.append(("label", source.label))

@@ -44,10 +44,11 @@ def rows(source: Source, file: InputFile) -> Iterator[Row | Unreadable]:
         try:
             text = record.value if isinstance(record.value, str) else _text(columns, source)
             _check(text)
-            external_id = scalar(columns, source.id) if source.id else None
+            parts = [scalar(columns, column) for column in source.id]
         except Malformed as error:
             yield unreadable(record.line, record.raw, str(error))
             continue
+        external_id = "/".join(part for part in parts if part is not None) or None
         yield Row(line=record.line, raw=record.raw, text=text, external_id=external_id, columns=columns)
 
 
