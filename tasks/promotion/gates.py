@@ -136,8 +136,7 @@ def _signed(interval: Interval) -> str:
 
 
 def _sign(value: float) -> str:
-    text = f"{value:+.2f}" if abs(value) >= 0.095 or value == 0 else f"{value:+.3f}"
-    return text.replace("-", "−")
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def table(verdict: Verdict) -> str:

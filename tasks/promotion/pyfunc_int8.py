@@ -7,37 +7,32 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-BATCH = 32
-
 
 class Classifier:
-    """`predict(texts)` yields for each text its label and the probability of that label."""
+    """`predict(texts)` yields for each text its label and the probability of that label.
+
+    Texts go one by one: activations are quantized by the range of a batch, and no text should change another's score.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         record = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
         self.labels, self.inputs = record["labels"], record["inputs"]
         self.tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
-        self.tokenizer.enable_truncation(record["max_seq_length"])
-        self.tokenizer.enable_padding(pad_id=record["pad_token_id"])
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(record["max_seq_length"], direction=record["truncation_side"])
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session = onnxruntime.InferenceSession(
-            str(Path(folder) / "model.onnx"), providers=["CPUExecutionProvider"]
+            str(Path(folder) / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )
 
     def predict(self, texts: list[str]) -> list[tuple[str, float]]:
-        rows: list[tuple[str, float]] = []
-        for start in range(0, len(texts), BATCH):
-            rows += self._predict(texts[start : start + BATCH])
-        return rows
+        return [self._predict(text) for text in texts]
 
-    def _predict(self, texts: list[str]) -> list[tuple[str, float]]:
-        encoded = self.tokenizer.encode_batch(texts)
-        values = {
-            "input_ids": np.array([one.ids for one in encoded], dtype=np.int64),
-            "attention_mask": np.array([one.attention_mask for one in encoded], dtype=np.int64),
-            "token_type_ids": np.array([one.type_ids for one in encoded], dtype=np.int64),
-        }
-        logits = self.session.run(None, {name: values[name] for name in self.inputs})[0]
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = odds / odds.sum(axis=1, keepdims=True)
-        best = probabilities.argmax(axis=1)
-        return [(self.labels[label], float(row[label])) for row, label in zip(probabilities, best, strict=True)]
+    def _predict(self, text: str) -> tuple[str, float]:
+        encoded = self.tokenizer.encode(text)
+        values = {"input_ids": encoded.ids, "attention_mask": encoded.attention_mask}
+        feed = {name: np.array([values[name]], dtype=np.int64) for name in self.inputs}  # (1, T)
+        (probabilities,) = self.session.run(None, feed)[0]  # (C,)
+        best = int(probabilities.argmax())
+        return self.labels[best], float(probabilities[best])

@@ -21,7 +21,7 @@ class Served(PythonModel):  # type: ignore[misc]  # mlflow has no types here
         spec.loader.exec_module(module)
         self.classifier = module.Classifier(serve.parent.parent)
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
+    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:  # type: ignore[no-untyped-def]  # noqa: ARG002
         rows = self.classifier.predict([str(text) for text in model_input["text"]])
         return pd.DataFrame(rows, columns=["label", "score"]).astype({"score": "float64"})
 

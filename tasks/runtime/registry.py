@@ -8,12 +8,14 @@ in the list.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -168,9 +170,10 @@ class Registry:
         self.client.finalize_logged_model(logged.model_id, "READY")
         if run_id:
             self._link(run_id, logged.model_id)
-        made = self.client.create_model_version(
-            model, source=f"models:/{logged.model_id}", run_id=run_id or None, tags=tags, model_id=logged.model_id
-        )
+        with _global_address(self.client.tracking_uri):
+            made = self.client.create_model_version(
+                model, source=f"models:/{logged.model_id}", run_id=run_id or None, tags=tags, model_id=logged.model_id
+            )
         return _version(made), True
 
     def attach(self, version: Version, folder: Path, tags: Mapping[str, str]) -> Version:
@@ -241,6 +244,19 @@ class Registry:
         return f"Versions of {model}: {', '.join(str(one.version) for one in versions)}; {aliases or 'no aliases'}."
 
 
+@contextlib.contextmanager
+def _global_address(address: str) -> Iterator[None]:
+    """MLflow's SQL registry looks up `models:/ID` at the global address whatever client is used."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(address)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
 def _build(folder: Path, logged: Any, run_id: str, files: Mapping[str, Path], served: Served | None) -> None:
     """Write the MLflow model into `folder`, which does not exist yet."""
     from mlflow.models import Model
@@ -259,7 +275,6 @@ def _build(folder: Path, logged: Any, run_id: str, files: Mapping[str, Path], se
 
 def _save_pyfunc(folder: Path, description: Any, served: Served) -> None:
     import mlflow.pyfunc
-    import pandas as pd  # type: ignore[import-untyped]
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -274,7 +289,7 @@ def _save_pyfunc(folder: Path, description: Any, served: Served) -> None:
             inputs=Schema([ColSpec("string", "text")]),
             outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
         ),
-        input_example=pd.DataFrame({"text": [served.example]}),
+        input_example={"text": [served.example]},
         pip_requirements=[*_pinned(("mlflow", "pandas")), *_pinned(served.packages)],
     )
 

@@ -42,10 +42,12 @@ def open_client(workspace: Workspace) -> Any:
     """The `MlflowClient` of a workspace: of the server in `MLFLOW_TRACKING_URI`, else of `mlflow.db`."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
 
-    # A new database is announced at level INFO, twice; nobody can act on it.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    # A new database and a look at the input example are announced at level INFO; nobody can act on it.
+    for name in ("mlflow.store.db.utils", "mlflow.pyfunc"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     address = tracking_address(workspace)
     if not address.startswith("sqlite"):
         return MlflowClient(tracking_uri=address, registry_uri=address)

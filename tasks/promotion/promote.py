@@ -1,0 +1,317 @@
+"""Register what a road made, judge the candidate, move the aliases: `register_and_promote`, `promote`, `rollback`."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline_config.promotion import PromotionConfig
+from tasks.promotion.card import model_card
+from tasks.promotion.figures import FIGURES, PREDICTIONS, Measured, example_text, figures, measure
+from tasks.promotion.gates import Verdict, judge
+from tasks.promotion.journal import Journal, promotion_lock
+from tasks.promotion.ledger import Aliases, promoted, undoable
+from tasks.runtime.artifact import Artifact, Checkpoint, CompressedModel, Evaluation, TaskModel, files_of
+from tasks.runtime.errors import RefusedInput
+from tasks.runtime.registry import Registry, Served, Version
+from tasks.runtime.tracking import data_card
+
+VARIANTS = ("teacher", "student", "int8")
+JUDGED = "textmill/evaluation"
+HERE = Path(__file__).parent
+TORCH_PACKAGES = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
+ONNX_PACKAGES = ("numpy", "onnxruntime", "tokenizers")
+
+
+@dataclass(frozen=True)
+class Registered:
+    name: str
+    version: int
+    variant: str
+    digest: str
+    node: str
+    new: bool
+    """False if an equal version was there already."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """How a promotion ended."""
+
+    model: str
+    candidate: int
+    variant: str
+    verdict: Verdict | None
+    """None if the candidate was champion already."""
+    promoted: bool
+    champion: int | None
+    """The version in use now."""
+    former: int | None
+    """The version in use before."""
+    overridden: str = ""
+    """The reason that was given for promoting against the verdict."""
+    versions: tuple[Registered, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return self.verdict is not None and not self.verdict.passed and not self.promoted
+
+    def as_json(self) -> dict[str, Any]:
+        gates = [asdict(gate) for gate in self.verdict.gates] if self.verdict else []
+        return {
+            "model": self.model,
+            "version": self.candidate,
+            "variant": self.variant,
+            "promoted": self.promoted,
+            "passed": self.verdict.passed if self.verdict else None,
+            "champion": self.champion,
+            "former": self.former,
+            "overridden": self.overridden,
+            "gates": gates,
+        }
+
+    def sentence(self) -> str:
+        """What happened, and what to do about it."""
+        which = f"{self.model} version {self.candidate}"
+        if self.promoted:
+            before = f" Before it: version {self.former}." if self.former else ""
+            if self.overridden:
+                return f"promoted against its gates: {which} ({self.variant}) is champion.{before}"
+            count = len(self.verdict.gates) if self.verdict else 0
+            return f"promoted: {which} ({self.variant}) is champion. All {count} gates passed.{before}"
+        if self.champion == self.candidate:
+            return f"{which} ({self.variant}) is champion already. Nothing was changed."
+        now = f"Champion is still version {self.champion}." if self.champion else "There is no champion."
+        if not self.refused:
+            return (
+                f"{which} ({self.variant}) is challenger; all gates passed. {now}\n"
+                f"  promotion.auto is off: textmill promote {self.model} {self.candidate}"
+            )
+        assert self.verdict is not None
+        why = "; ".join(gate.note for gate in self.verdict.refused)
+        return (
+            f"version {self.candidate} stays challenger: it {why}.\n"
+            f'  {now} To promote all the same: textmill promote {self.model} {self.candidate} --override "why"'
+        )
+
+
+def register_and_promote(
+    registry: Registry,
+    *,
+    model: str,
+    config: PromotionConfig,
+    evaluation: Evaluation,
+    models: Mapping[str, TaskModel],
+    compressed: Mapping[str, CompressedModel],
+    checkpoint: Checkpoint | None,
+    run_ids: Mapping[str, str],
+) -> Promotion:
+    """Register the variants of a road, point `challenger` to the candidate, judge it, and promote it if it may be.
+
+    Args:
+        models, compressed: what was evaluated; a rung of the ladder names its artifact by node.
+        checkpoint: the adapted encoder, registered as `MODEL-encoder`.
+        run_ids: MLflow's id of the run that made a node's artifact, by node; a node may be missing.
+
+    Raises:
+        RefusedInput: when the ladder has no rung of the candidate's variant.
+    """
+    made: dict[str, Artifact] = {one.node: one for one in (*models.values(), *compressed.values())}
+    rows = {row["variant"]: row["node"] for row in evaluation.metrics["rungs"] if row.get("variant") in VARIANTS}
+    if config.variant not in rows:
+        raise RefusedInput(
+            f"promotion.variant: {config.variant!r}: this road made no such variant. It made: {', '.join(rows)}."
+        )
+    labels = _sibling(evaluation, "labels")
+    with promotion_lock(registry.workspace):
+        journal = Journal(registry, model)
+        aliases = journal.settle()
+        found: dict[str, Version] = {}
+        registered: list[Registered] = []
+        for variant in [name for name in VARIANTS if name in rows]:
+            artifact = made[rows[variant]]
+            version, new = _register(registry, model, variant, artifact, labels, run_ids.get(artifact.node, ""))
+            found[variant] = version
+            registered.append(_summary(version, new))
+        if checkpoint is not None:
+            registered.append(_register_encoder(registry, model, checkpoint, run_ids.get(checkpoint.node, "")))
+        for variant, version in found.items():
+            found[variant] = _attach(
+                registry, version, made[rows[variant]], config, evaluation, labels, aliases.champion
+            )
+        candidate = found[config.variant]
+        if registry.aliases(model).get("challenger") != candidate.version:
+            registry.set_alias(model, "challenger", candidate.version)
+        outcome = _decide(journal, candidate, aliases, config, move=config.auto, override="")
+    return replace(outcome, versions=tuple(registered))
+
+
+def promote(registry: Registry, *, model: str, version: int, config: PromotionConfig, override: str = "") -> Promotion:
+    """Judge a version again from what lies in it, check its files, and make it champion if it may be.
+
+    A refusal is no exception: `Promotion.refused` says so, and nothing was changed.
+
+    Args:
+        override: a reason to promote against the verdict; it goes into the ledger.
+
+    Raises:
+        RefusedInput: for an unknown version, or one whose files are damaged.
+    """
+    with promotion_lock(registry.workspace):
+        candidate = registry.get(model, version)
+        journal = Journal(registry, model)
+        aliases = journal.settle()
+        return _decide(journal, candidate, aliases, config, move=True, override=override)
+
+
+def rollback(registry: Registry, *, model: str) -> tuple[Aliases, Aliases]:
+    """Restore both aliases as before the last promotion not yet undone; return them before and after.
+
+    Raises:
+        RefusedInput: when there is nothing left to undo.
+    """
+    with promotion_lock(registry.workspace):
+        journal = Journal(registry, model)
+        if not registry.versions(model):
+            raise RefusedInput(f"{model}: no such model in this workspace. textmill show lists what there is.")
+        aliases = journal.settle()
+        last = undoable(journal.entries(), model)
+        if last is None:
+            raise RefusedInput(f"{model}: no promotion is left to undo. Champion: {aliases.champion or 'none'}.")
+        for version in (last.before.champion, last.before.previous):
+            if version is not None:
+                registry.get(model, version)
+        journal.change(journal.entry("rollback", aliases, last.before, None, f"undoes {last.id}"))
+        return aliases, last.before
+
+
+def _decide(
+    journal: Journal, candidate: Version, aliases: Aliases, config: PromotionConfig, *, move: bool, override: str
+) -> Promotion:
+    outcome = Promotion(
+        model=candidate.model,
+        candidate=candidate.version,
+        variant=candidate.variant,
+        verdict=None,
+        promoted=False,
+        champion=aliases.champion,
+        former=aliases.champion,
+    )
+    if aliases.champion == candidate.version:
+        return outcome
+    registry = journal.registry
+    if damage := registry.damage(candidate):
+        raise RefusedInput(
+            f"{candidate.model} version {candidate.version}: damaged: {', '.join(damage)}. Files of a version are "
+            "never changed; delete the version and register it again: textmill run"
+        )
+    verdict = _verdict(registry, stored(registry, candidate), candidate.model, config, aliases.champion)
+    outcome = replace(outcome, verdict=verdict)
+    if not move or not (verdict.passed or override):
+        return outcome
+    against = "" if verdict.passed else override
+    after = promoted(aliases, candidate.version)
+    journal.change(journal.entry("promote", aliases, after, verdict, against))
+    return replace(outcome, promoted=True, champion=candidate.version, overridden=against)
+
+
+def _verdict(
+    registry: Registry, measured: Measured | None, model: str, config: PromotionConfig, champion: int | None
+) -> Verdict:
+    other = None if champion is None else (champion, stored(registry, registry.get(model, champion)))
+    return judge(figures(measured, config.metric, other), config)
+
+
+def stored(registry: Registry, version: Version) -> Measured | None:
+    """The figures that a version carries; None if there are none or they are not as they were written."""
+    if "figures" not in version.tags:
+        return None
+    folder = registry.folder(version) / JUDGED
+    measured = Measured.read(folder)
+    return measured if measured is not None and _digest(folder) == version.tags["figures"] else None
+
+
+def _register(
+    registry: Registry, model: str, variant: str, artifact: Artifact, labels: Path, run_id: str
+) -> tuple[Version, bool]:
+    torch = isinstance(artifact, TaskModel)
+    served = Served(
+        code=HERE / ("pyfunc_torch.py" if torch else "pyfunc_int8.py"),
+        packages=TORCH_PACKAGES if torch else ONNX_PACKAGES,
+        example=example_text(labels),
+    )
+    files = {
+        name.removeprefix("model/"): path
+        for name, path in files_of(artifact.path).items()
+        if not name.startswith("predictions/")
+    }
+    return registry.register(model, variant=variant, artifact=artifact, files=files, served=served, run_id=run_id)
+
+
+def _register_encoder(registry: Registry, model: str, checkpoint: Checkpoint, run_id: str) -> Registered:
+    files = {
+        name.removeprefix("model/"): path
+        for name, path in files_of(checkpoint.path).items()
+        if name.startswith("model/")
+    }
+    version, new = registry.register(
+        f"{model}-encoder", variant="encoder", artifact=checkpoint, files=files, served=None, run_id=run_id
+    )
+    if new:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "README.md").write_text(data_card(checkpoint.manifest), encoding="utf-8")
+            registry.attach(version, Path(folder), {})
+    return _summary(version, new)
+
+
+def _attach(
+    registry: Registry,
+    version: Version,
+    artifact: Artifact,
+    config: PromotionConfig,
+    evaluation: Evaluation,
+    labels: Path,
+    champion: int | None,
+) -> Version:
+    """Store figures, predictions and the model card in the version, unless those of this evaluation are there."""
+    if version.tags.get("evaluation") == evaluation.digest:
+        return version
+    measured = measure(evaluation, version.variant, labels)
+    assert measured is not None, version.variant
+    verdict = None
+    if version.variant == config.variant and champion != version.version:
+        verdict = _verdict(registry, measured, version.model, config, champion)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / JUDGED).mkdir(parents=True)
+        measured.write(folder / JUDGED)
+        card = model_card(version.model, artifact, config, measured, verdict)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        tags = {
+            "test_digest": measured.test_digest,
+            "figures": _digest(folder / JUDGED),
+            "evaluation": evaluation.digest,  # last: the others are there when it is
+        }
+        registry.describe(version, card)
+        return registry.attach(version, folder, tags)
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for name in (FIGURES, PREDICTIONS):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _summary(version: Version, new: bool) -> Registered:
+    return Registered(version.model, version.version, version.variant, version.digest, version.node, new)
+
+
+def _sibling(artifact: Artifact, name: str) -> Path:
+    """The folder of an input of `artifact`."""
+    record = artifact.manifest.inputs[name]
+    return artifact.path.parent.parent / record.node / record.fingerprint
