@@ -38,6 +38,7 @@ P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)
 A_co = TypeVar("A_co", bound=Artifact, covariant=True)
 
+KIND = "artifact kind"
 Emit = Callable[[dict[str, Any]], None]
 
 
@@ -162,16 +163,18 @@ class Stage(Generic[P, A_co]):
         )
 
     def job(self, node: str, arguments: dict[str, Any], out: Path, work: Path) -> Job:
-        plain = {
-            name: TypeAdapter(self.hints[name]).dump_python(value, mode="json") for name, value in arguments.items()
-        }
+        plain = {name: _plain(value) for name, value in arguments.items()}
         return Job(
             stage=self.address, node=node, fingerprint=self.fingerprint(arguments), arguments=plain, out=out, work=work
         )
 
     def arguments(self, job: Job) -> dict[str, Any]:
         """The arguments of a job, as the types that the stage's function asks for."""
-        return {name: TypeAdapter(self.hints[name]).validate_python(value) for name, value in job.arguments.items()}
+        return {name: self._argument(name, value) for name, value in job.arguments.items()}
+
+    def _argument(self, name: str, value: Any) -> Any:
+        filled = _filled(value)
+        return TypeAdapter(self.hints[name]).validate_python(filled)
 
     def execute(self, job: Job, emit: Emit, settings: Settings) -> A_co:
         """Do the work of `job` in this process."""
@@ -219,3 +222,28 @@ def configs_in(arguments: Mapping[str, Any]) -> dict[str, BaseModel]:
         for name, value in arguments.items()
         if isinstance(value, BaseModel) and not isinstance(value, Artifact)
     }
+
+
+def _plain(value: Any) -> Any:
+    """An argument as JSON types; an artifact is marked with its kind, since kinds look alike."""
+    if isinstance(value, Artifact):
+        return {KIND: type(value).__name__, **value.model_dump(mode="json")}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _filled(value: Any) -> Any:
+    """Turn what `_plain` marked back into artifacts."""
+    if isinstance(value, dict) and KIND in value:
+        kinds = {kind.__name__: kind for kind in Artifact.__subclasses__()}
+        return kinds[value[KIND]].model_validate({key: item for key, item in value.items() if key != KIND})
+    if isinstance(value, dict):
+        return {key: _filled(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    return value

@@ -1,0 +1,72 @@
+"""Textmill turns raw domain text and a few labels into a small, promoted model."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+COMMANDS = ("init", "doctor", "validate", "plan", "run", "show", "predict", "promote", "rollback", "server")
+STOPPED = 130  # what shells report for a program that Ctrl-C ended
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="textmill", description=__doc__, epilog="textmill COMMAND --help shows the options and an example."
+    )
+    parser.add_argument("--version", action="version", version=_Version())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = _command(name)
+        summary, _, rest = (module.__doc__ or "").partition("\n")
+        command = commands.add_parser(
+            name,
+            help=summary.rstrip("."),
+            description=f"{summary}\n{rest}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+    args = parser.parse_args(argv)
+    return _guarded(_command(args.command), args)
+
+
+def _command(name: str) -> ModuleType:
+    return importlib.import_module(f"flows.commands.{name}")
+
+
+def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
+    """Run a command; a person's mistake becomes a sentence and an exit code, never a trace."""
+    from tasks.runtime.errors import TextmillError
+
+    try:
+        return int(command.run(args))
+    except TextmillError as error:
+        print(f"textmill: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ntextmill: stopped. What is done is kept; the same command goes on from there.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        sys.stderr.close()  # who read our output has gone; nobody is left to tell
+        return 0
+    except OSError as error:
+        print(f"textmill: {error.strerror}: {error.filename or ''} ({type(error).__name__})", file=sys.stderr)
+        return 1
+
+
+class _Version(str):
+    """Looked up only when it is asked for: it costs a tenth of a second."""
+
+    def __mod__(self, _: object) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        from importlib.metadata import version
+
+        return f"textmill {version('textmill')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

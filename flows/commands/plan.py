@@ -1,0 +1,84 @@
+"""Say what would run, why, and what it would cost. Nothing is run.
+
+textmill plan
+textmill plan finetune.learning_rate=3e-5
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from flows.arguments import add_config, add_json, config_arguments
+
+if TYPE_CHECKING:
+    from tasks.runtime.planning import PlannedNode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--force", action="append", default=[], metavar="S", help="as if S were to run in any case")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    import json
+
+    from flows.prepare import load_checked, plan_road
+
+    loaded = load_checked(config_arguments(args))
+    nodes = plan_road(loaded, args.force).nodes
+    if args.json:
+        print(json.dumps({"nodes": [as_json(node) for node in nodes]}, indent=1))
+    else:
+        print("\n".join(as_lines(nodes)))
+    return 0
+
+
+def as_json(node: PlannedNode) -> dict[str, Any]:
+    estimate = None
+    if node.estimate is not None:
+        estimate = {
+            "seconds": round(node.estimate.seconds, 1),
+            "memory_bytes": node.estimate.memory_bytes,
+            "disk_bytes": node.estimate.disk_bytes,
+        }
+    return {"node": node.node, "action": node.action, "reason": node.reason, "estimate": estimate}
+
+
+def as_lines(nodes: list[PlannedNode]) -> list[str]:
+    """The plan for a person: runs of nodes that are simply reused share a line."""
+    from flows.terminal import duration, size
+
+    lines: list[str] = []
+    reused: list[str] = []
+
+    def flush() -> None:
+        if reused:
+            names = ", ".join(reused) if len(reused) <= 4 else f"{reused[0]} … {reused[-1]} ({len(reused)} nodes)"
+            lines.append(f" reuse  {names}")
+            reused.clear()
+
+    for node in nodes:
+        if node.certain:
+            reused.append(node.node)
+            continue
+        flush()
+        cost = f"~{duration(node.estimate.seconds)}" if node.estimate else "unknown"
+        lines.append(
+            f" {node.action:<6} {node.node:<20} {node.reason:<48} {cost if node.action == 'run' else ''}".rstrip()
+        )
+    flush()
+    running = [node for node in nodes if node.action == "run"]
+    known = [node.estimate for node in running if node.estimate]
+    if not running:
+        lines.append("Nothing to run: every node is reused." if all(n.certain for n in nodes) else "")
+    elif not known:
+        lines.append(f"{len(running)} nodes to run; time unknown, since none has run here yet. Nothing has been run.")
+    else:
+        partly = "" if len(known) == len(running) else f" for {len(known)} of {len(running)} nodes, the rest is unknown"
+        lines.append(
+            f"about {duration(sum(one.seconds for one in known))}, {size(max(one.memory_bytes for one in known))} memory, "
+            f"{size(sum(one.disk_bytes for one in known))} on disk{partly}. Nothing has been run."
+        )
+    return lines

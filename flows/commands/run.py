@@ -1,0 +1,155 @@
+"""Run the road: from raw text to a registered, judged model. What is unchanged is reused.
+
+textmill run
+textmill run finetune.learning_rate=3e-5
+textmill run --only evaluate
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from flows.arguments import DEFAULT_CONFIG, add_config, add_json, config_arguments
+from tasks.runtime.errors import GateRefused, RefusedInput
+
+if TYPE_CHECKING:
+    from flows.prepare import Loaded, Plan
+    from flows.running import Outcome, Selection
+    from flows.terminal import Terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--from", dest="start", default="", metavar="S", help="everything before S must be reusable")
+    parser.add_argument("--until", default="", metavar="S", help="stop after S")
+    parser.add_argument("--only", default="", metavar="S", help="both: run S alone")
+    parser.add_argument("--force", action="append", default=[], metavar="S", help="run S although it is reusable")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from flows.prepare import load_checked
+    from flows.running import Selection, prepare
+    from flows.terminal import Terminal, duration
+
+    if args.only and (args.start or args.until):
+        raise RefusedInput("--only S means --from S --until S; give one or the other.")
+    began = time.monotonic()
+    loaded = load_checked(config_arguments(args))
+    selection = Selection(args.only or args.start, args.only or args.until, tuple(args.force))
+    plan = prepare(loaded, selection)
+    terminal = Terminal(sys.stderr if args.json else sys.stdout)
+    count = sum(node.action == "run" for node in plan.nodes[: selection.last(plan.names) + 1])
+    terminal.line(f"{loaded.config.model.name}: {len(plan.nodes)} nodes, {count or 'none'} to run")
+    outcome = _in_flow(loaded, plan, selection, terminal)
+    if args.json:
+        print(json.dumps(as_json(outcome), indent=1))
+    else:
+        _report(loaded, outcome, terminal)
+        terminal.line(f"{duration(time.monotonic() - began)}{_costs(loaded, outcome)}")
+        _next_steps(loaded, outcome, terminal)
+    if outcome.promotion is not None and outcome.promotion.refused:
+        raise GateRefused(outcome.promotion.sentence())
+    return 0
+
+
+def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Terminal) -> Outcome:
+    """Run as the Prefect flow, in this process, in the foreground."""
+    import os
+
+    from flows.prefect_client import connect
+    from flows.running import run_road
+
+    workspace = loaded.store.workspace
+    os.environ.update(workspace.environment())
+    connect(workspace, terminal.line)
+    from flows.corpus_to_model import corpus_to_model, prepared
+    from tasks.runtime.prefect_task import PrefectCall
+
+    outcomes: list[Outcome] = []
+    try:
+        with prepared(lambda: outcomes.append(run_road(loaded, plan, selection, terminal, PrefectCall))):
+            corpus_to_model(
+                config=str(loaded.arguments.file.resolve()),
+                overrides=list(loaded.arguments.overrides),
+                start_from=selection.start,
+                until=selection.until,
+                force=list(selection.force),
+            )
+    finally:
+        terminal.close()
+        loaded.store.digests.save()
+    return outcomes[0]
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    nodes = [
+        {"name": node, "action": record.action, "seconds": round(record.seconds, 3), "reason": record.reason}
+        | {"fingerprint": record.fingerprint, "digest": record.digest}
+        for node, record in outcome.record.nodes.items()
+    ]
+    report: dict[str, Any] = {"run": outcome.record.id, "nodes": nodes, "models": [], "promotion": None}
+    if outcome.promotion is not None:
+        report["models"] = [vars(version) for version in outcome.promotion.versions]
+        report["promotion"] = outcome.promotion.as_json()
+    if outcome.milestones.evaluation is not None:
+        report["ladder"] = outcome.milestones.evaluation.metrics["rungs"]
+        report["judged"] = outcome.judged
+    return report
+
+
+def _report(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:
+    from tasks.evaluation.ladder import ladder_table
+
+    evaluation = outcome.milestones.evaluation
+    if evaluation is None:
+        return
+    executions = {
+        node: loaded.store.execution(loaded.store.workspace.artifact(node, record.fingerprint))
+        for node, record in outcome.record.nodes.items()
+    }
+    cpu_seconds = {node: execution.cpu_seconds for node, execution in executions.items() if execution}
+    judging = executions[evaluation.node]
+    terminal.line("")
+    for line in ladder_table(
+        evaluation.metrics, judging.measured if judging else {}, cpu_seconds, judged=outcome.judged
+    ):
+        terminal.line(line)
+    terminal.line("")
+    if outcome.promotion is not None and not outcome.promotion.refused:
+        terminal.line(outcome.promotion.sentence())
+    if outcome.promotion is not None and outcome.promotion.refused and outcome.promotion.verdict is not None:
+        from tasks.promotion.gates import table
+
+        terminal.line(table(outcome.promotion.verdict))
+
+
+def _costs(loaded: Loaded, outcome: Outcome) -> str:
+    """The most memory of a stage in this run, and what the artifacts of the road take on disk."""
+    from flows.terminal import size
+
+    executions = [
+        (record, loaded.store.execution(loaded.store.workspace.artifact(node, record.fingerprint)))
+        for node, record in outcome.record.nodes.items()
+    ]
+    memory = max((one.memory_bytes for record, one in executions if one and record.action == "ran"), default=0)
+    disk = sum(one.disk_bytes for _, one in executions if one)
+    most = f", {size(memory)} memory at most" if memory else ""
+    return f"{most}, {size(disk)} of artifacts on disk"
+
+
+def _next_steps(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:
+    if outcome.promotion is None:
+        return
+    name, file = loaded.config.model.name, loaded.arguments.file
+    config = "" if str(file) == DEFAULT_CONFIG else f" {file}"
+    workspace = "" if str(file.parent) == "." else f" --workspace {file.parent}"
+    terminal.line(
+        f'\nnext:  textmill predict {name}@champion{workspace} --text "Bucket policy allows anonymous reads"\n'
+        f"       textmill plan{config} finetune.adapted.learning_rate=3e-5\n"
+        f"       textmill show {name}@champion{workspace}"
+    )

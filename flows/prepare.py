@@ -1,0 +1,71 @@
+"""From a command's arguments to a checked config, its workspace, its inputs and its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+from flows.arguments import ConfigArguments
+from flows.inputs import Inputs, find_inputs
+from flows.road import Milestones, road
+from pipeline_config.load import ConfigError, load
+from pipeline_config.pipeline import PipelineConfig
+from tasks.runtime.errors import RefusedInput
+from tasks.runtime.lease import check_needs
+from tasks.runtime.planning import PlannedNode, Planner, check_selection
+from tasks.runtime.settings import Settings
+from tasks.runtime.store import Store
+from tasks.runtime.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Loaded:
+    arguments: ConfigArguments
+    config: PipelineConfig
+    store: Store
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        return find_inputs(self.config, self.store)
+
+
+@dataclass(frozen=True)
+class Plan:
+    nodes: list[PlannedNode]
+    milestones: Milestones
+
+    @property
+    def names(self) -> list[str]:
+        return [node.node for node in self.nodes]
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {node.node: node.reason for node in self.nodes}
+
+
+def load_checked(arguments: ConfigArguments) -> Loaded:
+    """Read the config.
+
+    Raises:
+        RefusedInput: it is not valid.
+    """
+    try:
+        config = load(arguments.file, arguments.overrides)
+    except ConfigError as error:
+        raise RefusedInput(str(error)) from None
+    return Loaded(arguments, config, Store(Workspace.of_config(arguments.file)))
+
+
+def plan_road(loaded: Loaded, force: Collection[str] = ()) -> Plan:
+    """Walk the road without running anything.
+
+    Raises:
+        RefusedInput: an input is not there, `force` names no node, or a stage needs more devices than there are.
+    """
+    planner = Planner(loaded.store, force)
+    milestones = road(loaded.config, loaded.inputs, planner)
+    loaded.store.digests.save()
+    check_selection(force, [node.node for node in planner.nodes])
+    check_needs({node.stage.name: node.stage for node in planner.nodes}.values(), Settings.from_environment())
+    return Plan(planner.nodes, milestones)

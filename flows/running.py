@@ -1,0 +1,197 @@
+"""One run of the road: which part of it, who is told, and what is done with what it leads to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from flows.prepare import Loaded, Plan, plan_road
+from flows.road import Milestones, road
+from tasks.runtime.artifact import Artifact, Evaluation
+from tasks.runtime.errors import RefusedInput
+from tasks.runtime.execution import Observer, Session
+from tasks.runtime.fingerprint import resolved
+from tasks.runtime.planning import PlannedNode, check_selection, selects
+from tasks.runtime.runs import RunRecord, new_run
+from tasks.runtime.settings import Settings
+from tasks.runtime.stage import Call, Stage, node_name
+from tasks.runtime.workspace import Workspace, file_lock
+
+if TYPE_CHECKING:
+    from tasks.promotion.promote import Promotion
+
+P = ParamSpec("P")
+A = TypeVar("A", bound=Artifact)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which nodes of the road: `start` and `until` are names of stages or nodes; empty = the whole road."""
+
+    start: str = ""
+    until: str = ""
+    force: tuple[str, ...] = ()
+
+    def check(self, plan: Plan, command: str = "textmill run") -> None:
+        """Refuse names that are none, and a start before which something is not reusable."""
+        check_selection([name for name in (self.start, self.until) if name], plan.names)
+        if not self.start:
+            return
+        for node in plan.nodes:
+            if selects([self.start], node.node):
+                return
+            if not node.certain:
+                raise RefusedInput(
+                    f"--from {self.start}: {node.node} comes before it and is not reusable ({node.reason}). "
+                    f"Run it first: {command} --until {node.node}"
+                )
+
+    def last(self, names: Sequence[str]) -> int:
+        """The position of the last node to run."""
+        return max(index for index, name in enumerate(names) if not self.until or selects([self.until], name))
+
+
+class _Reached(Exception):
+    """The last node that was asked for is done."""
+
+
+@dataclass
+class Outcome:
+    record: RunRecord
+    milestones: Milestones = field(default_factory=Milestones)
+    promotion: Promotion | None = None
+    judged: int = 0
+    """How often models of this workspace have been judged on this test set."""
+
+
+def run_road(
+    loaded: Loaded, plan: Plan, selection: Selection, observer: Observer, call_of: Callable[[Session], Call]
+) -> Outcome:
+    """Run the road (or the selected part), track it, register what it made and promote it if the gates agree.
+
+    `call_of` makes the `Call` that runs nodes: as Prefect tasks, or plainly.
+    """
+    from tasks.runtime.tracking import Tracking
+
+    workspace = loaded.store.workspace
+    record = new_run(workspace, loaded.arguments.file, loaded.arguments.overrides)
+    record.save(workspace)
+    tracking = Tracking(workspace)
+    tracking.start_road(loaded.config.model.name, record.id, resolved(loaded.config))
+    outcome = Outcome(record)
+    status = "KILLED"
+    with ExitStack() as stack:
+        stack.callback(lambda: _close(outcome, tracking, workspace, status))
+        session = Session(
+            store=loaded.store,
+            settings=Settings.from_environment(),
+            observer=observer,
+            tracker=tracking,
+            record=record,
+            force=selection.force,
+            reasons=plan.reasons,
+        )
+        try:
+            outcome.milestones = road(
+                loaded.config, loaded.inputs, _Until(call_of(session), plan.names, selection.last(plan.names))
+            )
+            if outcome.milestones.evaluation is not None:
+                _conclude(loaded, outcome)
+        except _Reached:
+            pass
+        except Exception:
+            status = "FAILED"
+            raise
+        status = "FINISHED"
+    return outcome
+
+
+def _conclude(loaded: Loaded, outcome: Outcome) -> None:
+    """Register what the road made, judge the candidate, and count that the test set has judged."""
+    from tasks.promotion.promote import register_and_promote
+    from tasks.runtime.registry import Registry
+
+    reached, workspace = outcome.milestones, loaded.store.workspace
+    assert reached.evaluation is not None
+    ran = outcome.record.nodes[reached.evaluation.node].action == "ran"
+    outcome.judged = count_judgement(workspace, reached.evaluation, new=ran)
+    made: list[Artifact] = [*reached.models.values(), *reached.compressed.values()]
+    if reached.checkpoint is not None:
+        made.append(reached.checkpoint)
+    executions = {artifact.node: loaded.store.execution(artifact.path) for artifact in made}
+    outcome.promotion = register_and_promote(
+        Registry(workspace),
+        model=loaded.config.model.name,
+        config=loaded.config.promotion,
+        evaluation=reached.evaluation,
+        models=reached.models,
+        compressed=reached.compressed,
+        checkpoint=reached.checkpoint,
+        run_ids={node: execution.mlflow_run_id for node, execution in executions.items() if execution},
+    )
+
+
+def _close(outcome: Outcome, tracking: Any, workspace: Workspace, status: str) -> None:
+    outcome.record.status = {"FINISHED": "completed", "FAILED": "failed"}.get(status, "stopped")  # type: ignore[assignment]
+    outcome.record.save(workspace)
+    tracking.end_road(status)
+
+
+@dataclass(frozen=True)
+class _Until:
+    """A `Call` that goes no further than the last node that was asked for."""
+
+    call: Call
+    names: Sequence[str]
+    last: int
+
+    def __call__(self, stage: Stage[P, A], part: str, /, *args: P.args, **kwargs: P.kwargs) -> A:
+        if self.names.index(node_name(stage, part)) > self.last:
+            raise _Reached
+        return self.call(stage, part, *args, **kwargs)
+
+
+def count_judgement(workspace: Workspace, evaluation: Evaluation, *, new: bool) -> int:
+    """How often this workspace's models have been judged on this test set; a `new` judgement is added first.
+
+    Every look at a test set wears it out a little: who chooses by it many times overfits to it.
+    """
+    file = workspace.root / "judgements.jsonl"
+    digest = evaluation.metrics["test_digest"]
+    with file_lock(workspace.root / ".judgements.lock"):
+        if new:
+            entry = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "test_digest": digest}
+            with file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(entry | {"evaluation": evaluation.fingerprint}) + "\n")
+        if not file.exists():
+            return 0
+        return sum(json.loads(line)["test_digest"] == digest for line in file.read_text("utf-8").splitlines())
+
+
+def prepare(loaded: Loaded, selection: Selection) -> Plan:
+    """Plan a run and refuse what must be refused before any stage runs."""
+    from tasks.ingest.check import check_labels, check_text
+
+    workspace = loaded.store.workspace
+    workspace.check_writable()
+    plan = plan_road(loaded, selection.force)
+    selection.check(plan)
+    for node in nodes_to_check(plan, selection):
+        match node.node:
+            case "ingest.corpus":
+                check_text(loaded.config.ingest.corpus, loaded.inputs.corpus)
+            case "ingest.general":
+                check_text(loaded.config.ingest.general, loaded.inputs.general)
+            case "ingest.labels":
+                check_labels(loaded.config.ingest.labels, loaded.inputs.labels)
+    return plan
+
+
+def nodes_to_check(plan: Plan, selection: Selection) -> list[PlannedNode]:
+    """The nodes that will read the user's own data in this run."""
+    within = plan.nodes[: selection.last(plan.names) + 1]
+    return [node for node in within if node.node.startswith("ingest.") and node.action == "run"]

@@ -1,0 +1,225 @@
+"""Read a configuration: one YAML file, perhaps on a preset, and dotted `key=value` overrides.
+
+Every complaint names the setting, the value, where it stands (file and line, or the command line) and the remedy.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from pipeline_config.pipeline import PipelineConfig
+
+PRESETS = Path(__file__).parent / "presets"
+
+Place = tuple[str | int, ...]
+
+
+class ConfigError(ValueError):
+    """The configuration is refused; the message is meant for the person who wrote it."""
+
+
+def load(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
+    """Return the configuration of `file` with `overrides` applied, every default filled in.
+
+    Raises:
+        ConfigError: for a missing or unreadable file, an unknown key, a wrong type or a contradiction.
+    """
+    values, origins = read(file)
+    for override in overrides:
+        apply_override(values, origins, override)
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(explain(error, origins, PipelineConfig)) from None
+
+
+def read(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
+    """Return the values of a file on top of its preset, and for every place in them where it was written."""
+    values, origins = _parse(file)
+    name = values.pop("preset", None)
+    if name is None:
+        return values, origins
+    preset = PRESETS / f"{name}.yaml"
+    if not isinstance(name, str) or not preset.is_file():
+        raise ConfigError(
+            f"preset {name!r} ({origins[('preset',)]}) does not exist. There are: {', '.join(preset_names())}"
+        )
+    base, base_origins = _parse(preset)
+    return _merged(base, values), {**base_origins, **origins}
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def _parse(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: there is no such file. To make one: textmill init DIR") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read as UTF-8 text ({error}).") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+        values = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{file.name}{line}: not YAML: {getattr(error, 'problem', None) or error}.") from None
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file.name}, line 1: expected `key: value` lines, got {type(values).__name__}.")
+    return values, dict(_origins(root, (), file.name))
+
+
+def _origins(node: yaml.Node | None, place: Place, file: str) -> Iterator[tuple[Place, str]]:
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                dotted = ".".join(map(str, (*place, key.value)))
+                raise ConfigError(f"{file}, line {line}: {dotted!r} stands on line {seen[key.value]} already.")
+            seen[key.value] = line
+            yield (*place, key.value), f"{file}, line {line}"
+            yield from _origins(value, (*place, key.value), file)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*place, index), f"{file}, line {value.start_mark.line + 1}"
+            yield from _origins(value, (*place, index), file)
+
+
+def _merged(base: Any, over: Any) -> Any:
+    """`over` on top of `base`: mappings key by key (unless they are of another `kind`), everything else replaced."""
+    if isinstance(base, dict) and isinstance(over, dict) and over.get("kind", base.get("kind")) == base.get("kind"):
+        return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
+    return over
+
+
+def apply_override(values: dict[str, Any], origins: dict[Place, str], override: str) -> None:
+    """Set `a.b.0.c=value` in `values`; the value is read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
+        raise ConfigError(f"{override!r} (command line): expected key=value, for example finetune.learning_rate=3e-5.")
+    try:
+        value = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        value = text
+    here: Any = values
+    place: Place = ()
+    *parents, last = (int(part) if part.isdigit() else part for part in key.split("."))
+    for part in (*parents, last):
+        place = (*place, part)
+        if isinstance(here, list) and not (isinstance(part, int) and part < len(here)):
+            raise ConfigError(
+                f"{key!r} (command line): {part!r} is no place in a list of {len(here)}; they are counted from 0."
+            )
+        if part == last and len(place) == len(parents) + 1:
+            break
+        nested = here[part] if isinstance(here, list) else here.get(part)
+        if not isinstance(nested, dict | list):
+            nested = {}
+            here[part] = nested
+        here = nested
+    here[last] = value
+    origins[place] = "command line"
+
+
+# --- what a validation error means to a person ---
+
+
+def explain(error: ValidationError, origins: Mapping[Place, str], model: type[BaseModel]) -> str:
+    """One line a mistake, and the remedy."""
+    known = settings(model)
+    lines = [_complaint(dict(detail), origins, known) for detail in error.errors(include_url=False)]
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapping[str, FieldInfo]) -> str:
+    place = _written(detail["loc"], origins, known)
+    dotted = ".".join(map(str, place))
+    origin = next((origins[place[:n]] for n in range(len(place), 0, -1) if place[:n] in origins), "default")
+    section = str(place[0]) if place else ""
+    match detail["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(_pattern(place), known, 1)
+            hint = f" Did you mean {_like(near[0], place)!r}?" if near else ""
+            more = (
+                "" if section not in known else f"\n  All settings of a section: textmill validate --section {section}"
+            )
+            return f"{dotted!r} is no setting ({origin}).{hint}{more}"
+        case "missing":
+            field = known.get(_pattern(place))
+            what = f" {field.description}" if field is not None and field.description else ""
+            return f"{dotted!r} is missing ({origin}).{what}"
+        case "union_tag_invalid" | "union_tag_not_found":
+            tags = detail.get("ctx", {}).get("expected_tags", "")
+            return f"{dotted}.kind ({origin}): expected one of {tags}."
+        case "value_error":
+            message = detail["msg"].removeprefix("Value error, ")
+            return f"{dotted} ({origin}): {message}" if dotted else message
+        case _:
+            message = detail["msg"].replace("Input should be", "expected")
+            return f"{dotted} = {_short(detail['input'])} ({origin}): {message}."
+
+
+def _written(loc: Place, origins: Mapping[Place, str], known: Mapping[str, FieldInfo]) -> Place:
+    """The place as a person writes it: pydantic puts the tag of a union member between."""
+    place: Place = ()
+    for index, part in enumerate(loc):
+        longer = (*place, part)
+        last = index == len(loc) - 1
+        if isinstance(part, int) or longer in origins or _pattern(longer) in known or last:
+            place = longer
+    return place
+
+
+def _pattern(place: Place) -> str:
+    return ".".join("*" if isinstance(part, int) else part for part in place)
+
+
+def _like(pattern: str, place: Place) -> str:
+    """A pattern with the list positions of the place that a person wrote."""
+    numbers = iter([part for part in place if isinstance(part, int)])
+    return ".".join(str(next(numbers, 0)) if part == "*" else part for part in pattern.split("."))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def settings(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
+    """Every setting below `model` by dotted name (`*` stands for a position in a list), in the order of the classes."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in model.model_fields.items():
+        dotted = f"{prefix}{name}"
+        found.setdefault(dotted, field)
+        for inner, listed in _sections(field.annotation):
+            found |= {k: v for k, v in settings(inner, f"{dotted}.{'*.' if listed else ''}").items() if k not in found}
+    return found
+
+
+def _sections(annotation: Any, listed: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:
+    """The config classes in an annotation, and whether each stands in a list or mapping."""
+    origin = get_origin(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, listed
+    elif origin is Annotated:
+        yield from _sections(get_args(annotation)[0], listed)
+    elif origin in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _sections(member, listed)
+    elif origin in (tuple, list, dict):
+        for member in get_args(annotation):
+            yield from _sections(member, True)

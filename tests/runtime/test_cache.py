@@ -1,0 +1,179 @@
+"""Zero stale hits, zero needless misses; and the plan says before what the run does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.runtime.artifact import MANIFEST
+from tasks.runtime.errors import RefusedInput, StageFailed
+from tasks.runtime.settings import Settings
+from tasks.runtime.stage import Stage
+from tests.runtime import toy
+from tests.runtime.toy_session import Road, new_road
+
+ALL = ["copy.a", "copy.b", "join"]
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Road:
+    road = new_road(tmp_path / "ws")
+    last, ran, _ = road.run()
+    assert ran == ALL
+    assert (last.path / "text.txt").read_text() == "A+BB"
+    return road
+
+
+def text(road: Road) -> str:
+    last, _, _ = road.run()
+    return (last.path / "text.txt").read_text()
+
+
+def test_a_first_plan_says_never_run(tmp_path: Path) -> None:
+    assert set(new_road(tmp_path).plan().values()) == {("run", "never run")}
+
+
+def test_nothing_changed_means_nothing_runs(road: Road) -> None:
+    assert set(road.plan().values()) == {("reuse", "")}
+    _, ran, memory = road.run()
+    assert ran == []
+    assert ("tracked as reused", "join", "join") in memory.seen
+
+
+def test_a_changed_setting_reruns_its_node_and_what_follows(road: Road) -> None:
+    changed = replace(road, b=toy.CopyConfig(repeat=3))
+    assert changed.plan() == {
+        "copy.a": ("reuse", ""),
+        "copy.b": ("run", "copy.repeat 2 → 3"),
+        "join": ("run", "input copy.b changed"),
+    }
+    assert changed.run()[1] == ["copy.b", "join"]
+    assert road.run()[1] == [], "going back finds the earlier artifacts"
+
+
+def test_a_changed_file_is_named(road: Road) -> None:
+    (road.root / "a.txt").write_text("Z")
+    assert road.plan()["copy.a"] == ("run", "file a.txt changed")
+    assert road.run()[1] == ["copy.a", "join"]
+    assert text(road) == "Z+BB"
+
+
+def test_a_stage_version_is_named(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy, "join", replace_version(toy.join, 2))
+    assert road.plan()["join"] == ("run", "version 1 → 2")
+
+
+def replace_version(stage: Stage, version: int) -> Stage:
+    return Stage(stage.name, version, stage.gpus, stage.function)
+
+
+@pytest.mark.parametrize("victim", ["text.txt", MANIFEST])
+def test_a_flipped_byte_is_seen_and_mended(road: Road, victim: str) -> None:
+    (folder,) = (road.root / "artifacts" / "copy.b").iterdir()
+    content = bytearray((folder / victim).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / victim).write_bytes(content)
+    plan = road.plan()
+    assert plan["copy.b"] == ("run", f"damaged: {victim}")
+    assert plan["join"] == ("reuse", "if copy.b comes out equal")
+    assert road.run()[1] == ["copy.b"]
+    assert set(road.plan().values()) == {("reuse", "")}
+
+
+def test_every_byte_of_a_manifest_counts(road: Road) -> None:
+    from tasks.runtime.store import Store
+    from tasks.runtime.workspace import Workspace
+
+    (folder,) = (road.root / "artifacts" / "join").iterdir()
+    content = (folder / MANIFEST).read_text()
+    manifest = json.loads(content)
+    for key in manifest:
+        changed = {**manifest, key: _other(manifest[key])}
+        (folder / MANIFEST).write_text(json.dumps(changed))
+        found, why = Store(Workspace(road.root)).verify(folder)
+        assert found is None, key
+        assert why.startswith("damaged")
+
+
+def _other(value: object) -> object:
+    return value + "x" if isinstance(value, str) else value + 1 if isinstance(value, int) else {"x": "y"}
+
+
+def test_a_deleted_artifact_reruns_alone(road: Road) -> None:
+    shutil.rmtree(road.root / "artifacts" / "copy.a")
+    assert road.plan() == {
+        "copy.a": ("run", "its artifact was deleted"),
+        "copy.b": ("reuse", ""),
+        "join": ("reuse", "if copy.a comes out equal"),
+    }
+    assert road.run()[1] == ["copy.a"]
+
+
+def test_a_forced_node_runs_and_what_follows_is_reused(road: Road) -> None:
+    assert road.plan(["copy"]) == {
+        "copy.a": ("run", "forced"),
+        "copy.b": ("run", "forced"),
+        "join": ("reuse", "if copy.a and copy.b come out equal"),
+    }
+    assert road.run(["copy"])[1] == ["copy.a", "copy.b"]
+
+
+def test_what_is_not_reproducible_is_reported_and_what_follows_runs(tmp_path: Path) -> None:
+    noisy = new_road(tmp_path / "ws", join=toy.JoinConfig(noise=True))
+    noisy.run()
+    _, ran, memory = noisy.run(["join"])
+    assert ran == ["join"]
+    assert ("ran", "join", "different") in memory.seen
+
+
+def test_machine_settings_do_not_count(road: Road) -> None:
+    other = Settings(workers=7, device="cpu", micro_batch_size=3, leases=str(road.root / "l2"))
+    assert road.run(settings=other)[1] == []
+
+
+def test_a_place_or_a_default_written_out_does_not_count(road: Road) -> None:
+    same = replace(road, a=toy.CopyConfig(repeat=1, path="elsewhere", fail=""))
+    assert set(same.plan().values()) == {("reuse", "")}
+
+
+def test_a_moved_workspace_is_reused(road: Road, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(road.root, moved)
+    shutil.rmtree(road.root)
+    there = replace(road, root=moved)
+    assert set(there.plan().values()) == {("reuse", "")}
+    assert there.run()[1] == []
+
+
+def test_half_an_artifact_is_swept_away(road: Road) -> None:
+    shutil.rmtree(road.root / "artifacts" / "join")
+    (ghost,) = {path.parent for path in (road.root / "work" / "join").glob("*.lock")}
+    fingerprint = next(ghost.glob("*.lock")).stem
+    (ghost / fingerprint / "out").mkdir(parents=True)
+    (ghost / fingerprint / "out" / "text.txt").write_text("half")
+    assert road.run()[1] == ["join"]
+    assert text(road) == "A+BB"
+
+
+@pytest.mark.parametrize(
+    ("fail", "kind", "words"),
+    [
+        ("refuse", RefusedInput, "give a number"),
+        ("crash", StageFailed, "ZeroDivisionError: by zero"),
+        ("die", StageFailed, "was killed"),
+        ("full", StageFailed, "disk is full"),
+    ],
+)
+def test_a_failure_is_a_sentence_and_keeps_what_is_done(
+    tmp_path: Path, fail: str, kind: type[Exception], words: str
+) -> None:
+    bad = new_road(tmp_path / "ws", b=toy.CopyConfig(fail=fail))
+    with pytest.raises(kind, match=words):
+        bad.run()
+    plan = bad.plan()
+    assert plan["copy.a"] == ("reuse", "")
+    assert plan["copy.b"][0] == "run"
