@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
-from tasks.runtime.artifact import CleanCorpus, InputFiles, Measures, RawCorpus
+from pipeline_config.selection import SelectConfig
+from tasks.runtime.artifact import CleanCorpus, Corpus, InputFiles, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
@@ -58,3 +59,32 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
 
     table = run(config, clean.path / "documents", lid_model.files[0].path, ctx.out, progress)
     return ctx.finish(Measures, metrics=summary(table))
+
+
+@stage("select", version=1)
+def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
+    """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
+    from tasks.curation.selection import HeldOutTexts, run
+
+    signature = MeasureConfig.model_validate(measures.config).signature
+    near = config.near_duplicates
+    if near and signature.permutations % near.bands:
+        raise RefusedInput(
+            f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
+            f"{signature.permutations}; take a divisor."
+        )
+    held_out = HeldOutTexts.read(labels.path / "data")
+    documents = clean.path / "documents"
+    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out)
+    account = metrics["account"]
+    for step in metrics["steps"]:
+        alone = f"; alone it would drop {step['alone']['documents']}" if "alone" in step else ""
+        note = " (report only)" if step.get("report_only") else ""
+        ctx.say(f"{step['step']}{note}: {step['documents']} documents, {step['bytes']} bytes{alone}")
+    if not account["documents_kept"]:
+        most = max(metrics["steps"], key=lambda step: step["documents"])
+        raise StageFailed(
+            f"select kept none of {account['documents_in']} documents; {most['step']!r} dropped most "
+            f"({most['documents']}). Expected some to stay; widen that rule in select.rules, or set its report_only."
+        )
+    return ctx.finish(Corpus, metrics=metrics)

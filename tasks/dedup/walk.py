@@ -33,7 +33,7 @@ def walk(order: Offsets, sets: Shingles, keys: Hashes, *, threshold: float, mini
     matched = np.full(len(sets), KEPT, np.int64)
     similarity = np.zeros(len(sets))
     sizes = np.diff(sets.offsets)
-    shared = _shared(keys, order)
+    shared = shared_keys(keys, order)
     index: list[dict[int, list[int]]] = [{} for _ in range(keys.shape[1])]
     wholes: dict[int, int] = {}
     rank = np.zeros(len(sets), np.int64)
@@ -60,7 +60,7 @@ def walk(order: Offsets, sets: Shingles, keys: Hashes, *, threshold: float, mini
     return Walked(matched, similarity)
 
 
-def _shared(keys: Hashes, order: Offsets) -> NDArray[np.bool_]:
+def shared_keys(keys: Hashes, order: Offsets) -> NDArray[np.bool_]:
     """Which keys occur more than once in their band among the documents of `order`; the others need no index."""
     shared = np.zeros(keys.shape, bool)
     for band in range(keys.shape[1]):

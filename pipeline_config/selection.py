@@ -1,0 +1,283 @@
+"""Which documents are kept: rules over measures, decontamination, exact and near duplicates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline_config.base import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class RuleSection(Section):
+    """What every rule takes."""
+
+    sources: tuple[str, ...] = ()
+    """Names of the sources whose documents it judges; empty = all."""
+    min_words: int = Field(default=0, ge=0)
+    """Documents with fewer whitespace-delimited words are not judged: of a few words a ratio says little."""
+    report_only: bool = False
+    """Count what it would drop, and drop nothing."""
+
+
+class WordCountRule(RuleSection):
+    """Whitespace-delimited words; Gopher: 50 to 100 000."""
+
+    kind: Literal["word_count"]
+    minimum: int = Field(default=3, ge=0)
+    maximum: int = Field(default=100_000, ge=1)
+
+
+class MeanWordLengthRule(RuleSection):
+    """Mean characters of a word; Gopher: 3 to 10."""
+
+    kind: Literal["mean_word_length"]
+    minimum: float = Field(default=2.5, ge=0)
+    maximum: float = Field(default=15.0, gt=0)
+
+
+class LongestWordRule(RuleSection):
+    """Characters of the longest word; C4: 1 000."""
+
+    kind: Literal["longest_word"]
+    maximum: int = Field(default=1000, ge=1)
+
+
+class SymbolsRule(RuleSection):
+    """`#` per word, and ellipses per word; Gopher: 0.1 each."""
+
+    kind: Literal["symbols"]
+    maximum_hashes: float = Field(default=0.1, ge=0)
+    maximum_ellipses: float = Field(default=0.1, ge=0)
+
+
+class AlphabeticWordsRule(RuleSection):
+    """Share of words with a letter; Gopher: at least 0.8."""
+
+    kind: Literal["alphabetic_words"]
+    minimum: Share = 0.6
+
+
+class StopWordsRule(RuleSection):
+    """Distinct words of the, be, to, of, and, that, have, with; Gopher: at least 2. For running English text."""
+
+    kind: Literal["stop_words"]
+    minimum: int = Field(default=2, ge=0, le=8)
+
+
+class SpecialCharactersRule(RuleSection):
+    """Share of characters that are neither letters, digits nor white space."""
+
+    kind: Literal["special_characters"]
+    maximum: Share = 0.3
+
+
+class BulletLinesRule(RuleSection):
+    """Share of lines that begin with a bullet; Gopher: at most 0.9."""
+
+    kind: Literal["bullet_lines"]
+    maximum: Share = 0.9
+
+
+class EllipsisLinesRule(RuleSection):
+    """Share of lines that end with an ellipsis; Gopher: at most 0.3."""
+
+    kind: Literal["ellipsis_lines"]
+    maximum: Share = 0.3
+
+
+class CodeLinesRule(RuleSection):
+    """Share of lines that end with `;`, `{` or `}`: code-heavy pages."""
+
+    kind: Literal["code_lines"]
+    maximum: Share = 0.5
+
+
+class LinePunctuationRule(RuleSection):
+    """Share of lines that end with a punctuation mark; FineWeb: at least 0.12."""
+
+    kind: Literal["line_punctuation"]
+    minimum: Share = 0.12
+
+
+class ShortLinesRule(RuleSection):
+    """Share of lines of at most 30 characters; FineWeb: at most 0.67."""
+
+    kind: Literal["short_lines"]
+    maximum: Share = 0.67
+
+
+class NewlinesRule(RuleSection):
+    """Line feeds per word; FineWeb: at most 0.3."""
+
+    kind: Literal["newlines"]
+    maximum: float = Field(default=0.3, ge=0)
+
+
+class DuplicateLinesRule(RuleSection):
+    """Share of lines that repeat an earlier one, and of the characters in them; Gopher: at most 0.3 and 0.2."""
+
+    kind: Literal["duplicate_lines"]
+    maximum: Share = 0.3
+    maximum_characters: Share = 0.2
+
+
+class DuplicateParagraphsRule(RuleSection):
+    """Share of paragraphs that repeat an earlier one, and of the characters in them; Gopher: at most 0.3 and 0.2."""
+
+    kind: Literal["duplicate_paragraphs"]
+    maximum: Share = 0.3
+    maximum_characters: Share = 0.2
+
+
+class TopNgramsRule(RuleSection):
+    """Share of characters in the most frequent word 2-, 3- and 4-gram; Gopher: at most 0.20, 0.18, 0.16."""
+
+    kind: Literal["top_ngrams"]
+    maximum: tuple[Share, Share, Share] = (0.20, 0.18, 0.16)
+
+
+class DuplicateNgramsRule(RuleSection):
+    """Share of characters in repeated word 5- to 10-grams; Gopher: at most 0.15, 0.14, 0.13, 0.12, 0.11, 0.10."""
+
+    kind: Literal["duplicate_ngrams"]
+    maximum: tuple[Share, Share, Share, Share, Share, Share] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.10)
+
+
+class SentencesRule(RuleSection):
+    """Ends of sentences (. ! ? 。！？ before white space or the end); C4: at least 5."""
+
+    kind: Literal["sentences"]
+    minimum: int = Field(default=5, ge=0)
+
+
+class CurlyBracesRule(RuleSection):
+    """How many `{` and `}`; C4: none. Technical text has them for good reason."""
+
+    kind: Literal["curly_braces"]
+    maximum: int = Field(default=0, ge=0)
+
+
+class LoremIpsumRule(RuleSection):
+    """Texts with "lorem ipsum"; C4."""
+
+    kind: Literal["lorem_ipsum"]
+
+
+class LanguageRule(RuleSection):
+    """Language as identified; FineWeb: English at 0.65 or more."""
+
+    kind: Literal["language"]
+    languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
+    """Wanted languages, ISO 639 codes as the identification model writes them."""
+    min_score: Share = 0.0
+    """Drop texts in a wanted language below this confidence. Short technical texts often are."""
+    foreign_score: Share = 0.5
+    """Drop texts in another language from this confidence on."""
+
+
+class PerplexityRule(RuleSection):
+    """Bits per byte at both tails of the corpus: high is gibberish, low is boilerplate (CCNet cuts by quantiles)."""
+
+    kind: Literal["perplexity"]
+    low_quantile: Share = 0.01
+    """Drop what is below this quantile of the judged documents; 0 = nothing."""
+    high_quantile: Share = 0.99
+    """Drop what is above this quantile; 1 = nothing."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PerplexityRule:
+        if self.low_quantile >= self.high_quantile:
+            raise ValueError(f"low_quantile={self.low_quantile} must be below high_quantile={self.high_quantile}.")
+        return self
+
+
+Rule = Annotated[
+    WordCountRule
+    | MeanWordLengthRule
+    | LongestWordRule
+    | SymbolsRule
+    | AlphabeticWordsRule
+    | StopWordsRule
+    | SpecialCharactersRule
+    | BulletLinesRule
+    | EllipsisLinesRule
+    | CodeLinesRule
+    | LinePunctuationRule
+    | ShortLinesRule
+    | NewlinesRule
+    | DuplicateLinesRule
+    | DuplicateParagraphsRule
+    | TopNgramsRule
+    | DuplicateNgramsRule
+    | SentencesRule
+    | CurlyBracesRule
+    | LoremIpsumRule
+    | LanguageRule
+    | PerplexityRule,
+    Field(discriminator="kind"),
+]
+
+DOMAIN: tuple[Rule, ...] = (
+    LanguageRule(kind="language"),
+    WordCountRule(kind="word_count"),
+    MeanWordLengthRule(kind="mean_word_length"),
+    LongestWordRule(kind="longest_word"),
+    SymbolsRule(kind="symbols", min_words=10),
+    AlphabeticWordsRule(kind="alphabetic_words", min_words=10),
+    SpecialCharactersRule(kind="special_characters", min_words=10),
+    BulletLinesRule(kind="bullet_lines", min_words=50),
+    EllipsisLinesRule(kind="ellipsis_lines", min_words=50),
+    CodeLinesRule(kind="code_lines", min_words=50),
+    DuplicateLinesRule(kind="duplicate_lines", min_words=50),
+    DuplicateParagraphsRule(kind="duplicate_paragraphs", min_words=50),
+    TopNgramsRule(kind="top_ngrams", min_words=50),
+    DuplicateNgramsRule(kind="duplicate_ngrams", min_words=50),
+    LoremIpsumRule(kind="lorem_ipsum"),
+    PerplexityRule(kind="perplexity", min_words=10, report_only=True),
+)
+"""The published rules, widened for short technical text of a domain in English."""
+
+
+class DecontaminateConfig(Section):
+    """No labelled validation or test text stays in the corpus."""
+
+    ngram_size: int = Field(default=13, ge=1)
+    """Words in an n-gram."""
+    containment: float = Field(default=0.5, gt=0, le=1)
+    """A document leaks when it holds this share of a held-out text's n-grams; of a shorter text it must hold all."""
+    jaccard: float = Field(default=0.8, gt=0, le=1)
+    """A document leaks when its shingles have this Jaccard with those of a held-out text."""
+    boilerplate_groups: int = Field(default=10, ge=1)
+    """N-grams in more groups of held-out texts than this do not count."""
+    min_words: int = Field(default=5, ge=1)
+    """Held-out texts of fewer words leak by Jaccard only: a few words occur anywhere."""
+
+
+class NearDuplicatesConfig(Section):
+    """Near-duplicates by verified edges and greedy keep."""
+
+    threshold: float = Field(default=0.8, gt=0, le=1)
+    """A document is dropped when its exact Jaccard with a kept one is this or more."""
+    bands: int = Field(default=14, ge=1)
+    """Bands of the signatures; must divide their number of permutations. 14 × 8 finds 92 % of pairs at 0.8."""
+    min_words: int = Field(default=20, ge=0)
+    """Texts of fewer words are duplicates only of texts with the same words in the same order."""
+
+
+class SelectConfig(Section):
+    """Decisions in this order: rules, decontamination, exact duplicates, near-duplicates."""
+
+    rules: tuple[Rule, ...] = DOMAIN
+    """Each judges every document; the first in this order that drops one is its reason."""
+    decontaminate: DecontaminateConfig = DecontaminateConfig()
+    """Against the labelled validation and test texts."""
+    exact_duplicates: bool = True
+    """Keep one of several documents with the same text."""
+    near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
+    """Null: keep them."""
+    priority: tuple[str, ...] = ()
+    """Sources whose documents stay when duplicates are dropped, the most wanted first; then the rest. Within one
+    priority the longest text stays, then that with the lowest id."""

@@ -1,0 +1,116 @@
+"""The rules over the measures of all documents."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import numpy as np
+
+from pipeline_config.selection import (
+    AlphabeticWordsRule,
+    BulletLinesRule,
+    CodeLinesRule,
+    CurlyBracesRule,
+    DuplicateLinesRule,
+    DuplicateNgramsRule,
+    DuplicateParagraphsRule,
+    EllipsisLinesRule,
+    LanguageRule,
+    LinePunctuationRule,
+    LongestWordRule,
+    LoremIpsumRule,
+    MeanWordLengthRule,
+    NewlinesRule,
+    PerplexityRule,
+    Rule,
+    SentencesRule,
+    ShortLinesRule,
+    SpecialCharactersRule,
+    StopWordsRule,
+    SymbolsRule,
+    TopNgramsRule,
+    WordCountRule,
+)
+from tasks.curation.rules import (
+    alphabetic_words,
+    bullet_lines,
+    code_lines,
+    curly_braces,
+    duplicate_lines,
+    duplicate_ngrams,
+    duplicate_paragraphs,
+    ellipsis_lines,
+    language,
+    line_punctuation,
+    longest_word,
+    lorem_ipsum,
+    mean_word_length,
+    newlines,
+    perplexity,
+    sentences,
+    short_lines,
+    special_characters,
+    stop_words,
+    symbols,
+    top_ngrams,
+    word_count,
+)
+from tasks.curation.rules.verdict import Measured, Verdict
+
+
+def judge(rule: Rule, measured: Measured) -> Verdict:
+    """What a rule says of all documents; those it does not judge (by source or length) stay."""
+    judged = measured["words"] >= rule.min_words
+    if rule.sources:
+        judged &= np.isin(measured["source"].astype(str), rule.sources)
+    return _judge(rule, {name: values[judged] for name, values in measured.items()}).among(judged)
+
+
+def _judge(rule: Rule, measured: Measured) -> Verdict:
+    match rule:
+        case WordCountRule():
+            return word_count.judge(measured, rule)
+        case MeanWordLengthRule():
+            return mean_word_length.judge(measured, rule)
+        case LongestWordRule():
+            return longest_word.judge(measured, rule)
+        case SymbolsRule():
+            return symbols.judge(measured, rule)
+        case AlphabeticWordsRule():
+            return alphabetic_words.judge(measured, rule)
+        case StopWordsRule():
+            return stop_words.judge(measured, rule)
+        case SpecialCharactersRule():
+            return special_characters.judge(measured, rule)
+        case BulletLinesRule():
+            return bullet_lines.judge(measured, rule)
+        case EllipsisLinesRule():
+            return ellipsis_lines.judge(measured, rule)
+        case CodeLinesRule():
+            return code_lines.judge(measured, rule)
+        case LinePunctuationRule():
+            return line_punctuation.judge(measured, rule)
+        case ShortLinesRule():
+            return short_lines.judge(measured, rule)
+        case NewlinesRule():
+            return newlines.judge(measured, rule)
+        case DuplicateLinesRule():
+            return duplicate_lines.judge(measured, rule)
+        case DuplicateParagraphsRule():
+            return duplicate_paragraphs.judge(measured, rule)
+        case TopNgramsRule():
+            return top_ngrams.judge(measured, rule)
+        case DuplicateNgramsRule():
+            return duplicate_ngrams.judge(measured, rule)
+        case SentencesRule():
+            return sentences.judge(measured, rule)
+        case CurlyBracesRule():
+            return curly_braces.judge(measured, rule)
+        case LoremIpsumRule():
+            return lorem_ipsum.judge(measured, rule)
+        case LanguageRule():
+            return language.judge(measured, rule)
+        case PerplexityRule():
+            return perplexity.judge(measured, rule)
+        case _:
+            assert_never(rule)

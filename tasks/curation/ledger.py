@@ -1,0 +1,75 @@
+"""The ledger: what became of every document, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.binary(16), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("decision", pa.string(), nullable=False),  # kept or dropped
+        pa.field("step", pa.string()),  # kind of the rule, decontaminate, exact or near; null for kept ones
+        pa.field("reason", pa.string()),
+        pa.field("value", pa.float64()),
+        pa.field("threshold", pa.float64()),
+        pa.field("matched_id", pa.binary(16)),  # the kept document, or the held-out text, that it repeats
+        pa.field("jaccard", pa.float64()),
+    ]
+)
+
+
+class Ledger:
+    """Decisions about N documents, filled in step by step: a document is dropped once."""
+
+    def __init__(self, ids: pa.Array, sources: pa.Array) -> None:
+        self._ids, self._sources = ids, sources
+        count = len(ids)
+        self.kept = np.ones(count, bool)
+        self._step, self._reason, self._matched = (np.full(count, None, object) for _ in range(3))
+        self._value, self._threshold, self._jaccard = (np.full(count, np.nan) for _ in range(3))
+
+    def drop(
+        self,
+        documents: NDArray[np.int64],
+        step: str,
+        *,
+        reason: NDArray[np.object_] | str,
+        value: NDArray[np.float64] | float = np.nan,
+        threshold: NDArray[np.float64] | float = np.nan,
+        matched: NDArray[np.object_] | None = None,
+        jaccard: NDArray[np.float64] | float = np.nan,
+    ) -> None:
+        """Drop documents (indices); what is given for each stands in the same order as they."""
+        assert self.kept[documents].all(), f"{step} drops a document that was dropped before"
+        self.kept[documents] = False
+        self._step[documents], self._reason[documents] = step, reason
+        self._value[documents], self._threshold[documents] = value, threshold
+        self._jaccard[documents] = jaccard
+        if matched is not None:
+            self._matched[documents] = matched
+
+    def table(self) -> pa.Table:
+        def number(values: NDArray[np.float64]) -> pa.Array:
+            return pa.array(values, pa.float64(), from_pandas=True)  # NaN is null
+
+        columns = [
+            self._ids,
+            self._sources,
+            np.where(self.kept, "kept", "dropped"),
+            self._step,
+            self._reason,
+            number(self._value),
+            number(self._threshold),
+            pa.array(self._matched, pa.binary(16)),
+            number(self._jaccard),
+        ]
+        return pa.table(columns, schema=SCHEMA)
+
+    def write(self, path: Path) -> None:
+        pq.write_table(self.table(), path, compression="zstd", row_group_size=65536)

@@ -1,0 +1,286 @@
+"""Select: decisions only. Rules, then decontamination (leak safety first), then exact and near duplicates.
+
+So every duplicate that is dropped names a document that is kept, and no held-out text decides which copy stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline_config.selection import DecontaminateConfig, NearDuplicatesConfig, SelectConfig
+from tasks.corpus.account import Account
+from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.curation.judge import judge
+from tasks.curation.ledger import Ledger
+from tasks.curation.measure import ROWS, SIGNATURES, TABLE
+from tasks.curation.rules.verdict import Measured
+from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
+from tasks.dedup.shingles import Shingles, concatenate, shingles
+from tasks.dedup.signatures import band_keys
+from tasks.dedup.walk import KEPT, shared_keys, walk
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class HeldOutTexts:
+    """Labelled validation and test texts; a text's id as in `tasks.corpus.document`."""
+
+    ids: list[bytes]
+    texts: list[str]
+    groups: list[int]
+    splits: list[str]
+
+    @staticmethod
+    def read(folder: Path) -> HeldOutTexts:
+        """From a `DatasetDict` with columns id (hex), text and group."""
+        import datasets
+
+        data = datasets.load_from_disk(str(folder))
+        rows = [(row, split) for split in ("validation", "test") if split in data for row in data[split]]
+        return HeldOutTexts(
+            ids=[bytes.fromhex(row["id"]) for row, _ in rows],
+            texts=[row["text"] for row, _ in rows],
+            groups=[row["group"] for row, _ in rows],
+            splits=[split for _, split in rows],
+        )
+
+
+@dataclass
+class Funnel:
+    """Documents and bytes by step."""
+
+    ledger: Ledger
+    sizes: NDArray[np.int64]
+    """(N,) UTF-8 bytes of each document."""
+    steps: list[dict[str, Any]]
+
+    def add(self, step: str, dropped: NDArray[np.bool_], **more: Any) -> None:
+        figures = {"documents": int(dropped.sum()), "bytes": int(self.sizes[dropped].sum())}
+        self.steps.append({"step": step, **figures, **more})
+
+
+def run(
+    config: SelectConfig, documents: Path, measures: Path, shingle_size: int, held_out: HeldOutTexts, out: Path
+) -> dict[str, Any]:
+    """Decide about the documents of a folder; write `out/documents` and `out/ledger.parquet`, return the metrics.
+
+    `shingle_size` is the number of words that the signatures in `measures` were made with.
+    """
+    table = pq.read_table(measures / TABLE)
+    ids = table["id"].combine_chunks()
+    assert ids.equals(read_documents(documents, ["id"])["id"].combine_chunks()), "measures of other documents"
+    measured = {name: table[name].to_numpy() for name in table.column_names if name != "id"}
+    ledger = Ledger(ids, table["source"].combine_chunks())
+    funnel = Funnel(ledger, measured["bytes"], [])
+
+    _apply_rules(config, measured, funnel)
+    decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel)
+    _drop_duplicates(config, documents, measures, measured, shingle_size, funnel)
+
+    ledger.write(out / "ledger.parquet")
+    write_documents(out / "documents", _kept(documents, ledger.kept))
+    return {
+        "account": _account(ledger.kept, funnel.sizes).model_dump(),
+        "steps": funnel.steps,
+        "sources": _by_source(measured["source"], ledger.kept, funnel.sizes),
+        "decontamination": decontaminated,
+    }
+
+
+def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel) -> None:
+    """The first rule that drops a document is its reason; what each would drop alone is counted beside it."""
+    ledger = funnel.ledger
+    for rule in config.rules:
+        verdict = judge(rule, measured)
+        first = verdict.drop & ledger.kept & (not rule.report_only)
+        dropped = np.flatnonzero(first)
+        ledger.drop(
+            dropped,
+            rule.kind,
+            reason=np.array(verdict.reasons, object)[verdict.reason[dropped]],
+            value=verdict.value[dropped],
+            threshold=verdict.threshold[dropped],
+        )
+        alone = {"documents": int(verdict.drop.sum()), "bytes": int(funnel.sizes[verdict.drop].sum())}
+        funnel.add(rule.kind, first, alone=alone, report_only=rule.report_only)
+
+
+def _decontaminate(
+    config: DecontaminateConfig, documents: Path, shingle_size: int, held_out: HeldOutTexts, funnel: Funnel
+) -> dict[str, int]:
+    ledger = funnel.ledger
+    index: HeldOut = index_held_out(
+        held_out.texts,
+        held_out.groups,
+        size=config.ngram_size,
+        minimum_words=config.min_words,
+        boilerplate_groups=config.boilerplate_groups,
+        shingle_size=shingle_size,
+    )
+    leaking = np.zeros(len(ledger.kept), bool)
+    for rows, texts in _texts(documents, ledger.kept):
+        leaks = find_leaks(index, texts, share=config.containment, jaccard=config.jaccard)
+        found = np.flatnonzero(leaks.text != NONE)
+        by_share = leaks.share[found] >= config.containment
+        splits = [held_out.splits[text] for text in leaks.text[found]]
+        reasons = [
+            f"leak: holds n-grams of a {split} text" if share else f"leak: resembles a {split} text"
+            for split, share in zip(splits, by_share, strict=True)
+        ]
+        ledger.drop(
+            rows[found],
+            "decontaminate",
+            reason=np.array(reasons, object),
+            value=np.where(by_share, leaks.share[found], leaks.jaccard[found]),
+            threshold=np.where(by_share, config.containment, config.jaccard),
+            matched=_objects([held_out.ids[text] for text in leaks.text[found]]),
+            jaccard=np.where(by_share, np.nan, leaks.jaccard[found]),
+        )
+        leaking[rows[found]] = True
+    funnel.add("decontaminate", leaking)
+    return {"held_out_texts": len(held_out.texts), "boilerplate_ngrams": index.boilerplate}
+
+
+def _drop_duplicates(
+    config: SelectConfig, documents: Path, measures: Path, measured: Measured, shingle_size: int, funnel: Funnel
+) -> None:
+    """One document of each text goes on the walk; when it is dropped there, so are its copies."""
+    ledger = funnel.ledger
+    order = _order(config, measured, ledger.kept)
+    keeper = np.arange(len(ledger.kept))
+    if config.exact_duplicates:
+        keeper[order] = _first_of_equal(_digests(documents), order)
+    leaders = order[keeper[order] == order]
+    twin, similarity = np.full(len(keeper), KEPT, np.int64), np.zeros(len(keeper))
+    if config.near_duplicates:
+        near = config.near_duplicates
+        twin, similarity = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size)
+    ids = np.array(ledger.table()["id"].to_pylist(), object)
+
+    final = twin[keeper]
+    is_near = ledger.kept & (final != KEPT)
+    is_exact = ledger.kept & (final == KEPT) & (keeper != np.arange(len(keeper)))
+    exact, near_rows = np.flatnonzero(is_exact), np.flatnonzero(is_near)
+    ledger.drop(exact, "exact", reason="exact duplicate", matched=ids[keeper[exact]], jaccard=1.0)
+    scores = similarity[keeper[near_rows]]
+    threshold = config.near_duplicates.threshold if config.near_duplicates else np.nan
+    ledger.drop(
+        near_rows,
+        "near",
+        reason="near-duplicate",
+        value=scores,
+        threshold=threshold,
+        matched=ids[final[near_rows]],
+        jaccard=scores,
+    )
+    funnel.add("exact", is_exact)
+    funnel.add("near", is_near)
+
+
+def _near(
+    config: NearDuplicatesConfig,
+    documents: Path,
+    measures: Path,
+    words: NDArray[np.int64],
+    leaders: NDArray[np.int64],
+    shingle_size: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The walk over `leaders`, in their order. Returns for every document its kept twin, or `KEPT`, and the Jaccard.
+
+    Only texts that share a band with another, and short ones, are shingled.
+    """
+    twin, similarity = np.full(len(words), KEPT, np.int64), np.zeros(len(words))
+    signatures = np.load(measures / SIGNATURES, mmap_mode="r")
+    keys = np.zeros((len(words), config.bands), np.uint64)
+    keys[leaders] = band_keys(signatures[leaders], config.bands)
+    long = words >= config.min_words
+    wanted = np.zeros(len(words), bool)
+    wanted[leaders] = ~long[leaders]
+    wanted |= shared_keys(keys, leaders[long[leaders]]).any(axis=1)
+    sets: Shingles = concatenate([shingles(texts, shingle_size) for _, texts in _texts(documents, wanted)])
+    rows = np.flatnonzero(wanted)
+    place = np.full(len(words), -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    order = place[leaders]
+    walked = walk(order[order >= 0], sets, keys[rows], threshold=config.threshold, minimum_words=config.min_words)
+    dropped = walked.matched != KEPT
+    twin[rows[dropped]], similarity[rows[dropped]] = rows[walked.matched[dropped]], walked.jaccard[dropped]
+    return twin, similarity
+
+
+def _order(config: SelectConfig, measured: Measured, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The kept documents by priority of source, longest text first, id (rows are in order of id)."""
+    priority = np.full(len(kept), len(config.priority), np.int64)
+    for rank, source in enumerate(config.priority):
+        priority[measured["source"] == source] = rank
+    order = np.lexsort((-measured["bytes"], priority))  # stable
+    return order[kept[order]]
+
+
+def _first_of_equal(digests: NDArray[np.uint64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each document of `order` the earliest with the same digest (N, 2)."""
+    _, first, inverse = np.unique(digests[order], axis=0, return_index=True, return_inverse=True)
+    return order[first[inverse.reshape(-1)]]  # np.unique names the first occurrence
+
+
+def _digests(documents: Path) -> NDArray[np.uint64]:
+    column = read_documents(documents, ["text_digest"])["text_digest"]
+    return np.frombuffer(b"".join(column.to_pylist()), np.uint64).reshape(-1, 2)
+
+
+def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+    """Row numbers and texts of the wanted documents, batch by batch."""
+    row = 0
+    for batch in iter_documents(documents, columns=["text"], rows=ROWS):
+        chosen = np.flatnonzero(wanted[row : row + batch.num_rows])
+        if len(chosen):
+            yield row + chosen, batch["text"].take(pa.array(chosen)).to_pylist()
+        row += batch.num_rows
+
+
+def _kept(documents: Path, kept: NDArray[np.bool_]) -> Iterator[pa.RecordBatch]:
+    row = 0
+    for batch in iter_documents(documents):
+        yield batch.filter(pa.array(kept[row : row + batch.num_rows]))
+        row += batch.num_rows
+
+
+def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Account:
+    return Account(
+        documents_in=len(kept),
+        documents_kept=int(kept.sum()),
+        documents_dropped=int((~kept).sum()),
+        bytes_in=int(sizes.sum()),
+        bytes_kept=int(sizes[kept].sum()),
+        bytes_dropped=int(sizes[~kept].sum()),
+    ).check()
+
+
+def _by_source(
+    sources: NDArray[np.object_], kept: NDArray[np.bool_], sizes: NDArray[np.int64]
+) -> dict[str, dict[str, int]]:
+    names = pc.unique(pa.array(sources)).sort().to_pylist()
+    return {
+        name: {
+            **_account(kept[sources == name], sizes[sources == name]).model_dump(
+                include={"documents_in", "documents_kept", "bytes_in", "bytes_kept"}
+            )
+        }
+        for name in names
+    }
+
+
+def _objects(values: list[bytes]) -> NDArray[np.object_]:
+    result = np.empty(len(values), object)
+    result[:] = values
+    return result
