@@ -7,6 +7,8 @@ import glob
 import hashlib
 import importlib.util
 import json
+import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -107,31 +109,57 @@ def _expand(source: Source, path: str, workspace: Path) -> dict[str, Path]:
 
 def _below(base: Path, pattern: str) -> dict[str, Path]:
     """Files that a path or glob below `base` stands for, by POSIX name relative to `base`."""
-    found: dict[str, Path] = {}
-    literal = (base / pattern).exists()
-    matches = [pattern] if literal else glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207 (`Path.glob` finds hidden files)
-    for match in matches:
-        path = base / match
-        if path.is_dir():
-            if literal:
-                found |= {file.relative_to(base).as_posix(): file for file in _files_in(path)}
-        elif literal or not _hidden(match):
-            found[PurePosixPath(match).as_posix()] = path
+    path = base / pattern
+    if path.is_dir():
+        return {file.relative_to(base).as_posix(): file for file in _files_in(path)}
+    if path.exists():
+        return {PurePosixPath(pattern).as_posix(): path}
+    return {name: base / name for name in _matches(base, pattern)}
+
+
+def _matches(base: Path, pattern: str) -> list[str]:
+    """The visible files that a glob means; folders below are listed once each, only as deep as need be."""
+    parts = PurePosixPath(pattern).parts
+    wildcard = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    root = "/".join(parts[:wildcard])
+    depth = None if "**" in parts else len(parts) - wildcard - 1
+    expression = re.compile("".join(_translated(part) for part in [*(f"{p}/" for p in parts[wildcard:-1]), parts[-1]]))
+    found = []
+    for folder, folders, names in os.walk(base / root, followlinks=True):
+        below = folder[len(str(base / root)) + 1 :]
+        level = below.count("/") + 1 if below else 0
+        folders[:] = [] if level == depth else [name for name in folders if not name.startswith(".")]
+        if depth is None or level == depth:
+            prefix = f"{below}/" if below else ""
+            visible = [prefix + name for name in names if not name.startswith(".")]
+            found += [f"{root}/{name}" if root else name for name in visible if expression.fullmatch(name)]
     return found
 
 
+def _translated(part: str) -> str:
+    """One part of a glob as a regular expression; folders end in a slash."""
+    known = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if part in known:
+        return known[part]
+    pieces = re.split(r"(\*|\?|\[!?[^\]]+\])", part)
+    return "".join(
+        known.get(piece) or (piece.replace("[!", "[^", 1) if piece.startswith("[") else re.escape(piece))
+        for piece in pieces
+    )
+
+
 def _files_in(folder: Path) -> list[Path]:
-    """All files below a folder; of a dataset on disk the data files alone."""
-    files = []
-    for state in sorted(folder.rglob("state.json")):
-        listed = _data_files(state)
-        files += [state.parent / name for name in listed]
-    datasets = {file.parent for file in files}
-    for file in sorted(folder.rglob("*")):
-        described = file.parent in datasets or file.name == "dataset_dict.json"
-        if file.is_file() and not described and not _hidden(file.relative_to(folder).as_posix()):
-            files.append(file)
-    return files
+    """All visible files below a folder; of a dataset on disk the data files alone."""
+    files = [folder / name for name in _matches(folder, "**")]
+    states = {file.parent: _data_files(file) for file in files if file.name == "state.json"}
+    of_datasets = {file for file in files if states.get(file.parent) or file.name == "dataset_dict.json"}
+    data = {parent / name for parent, names in states.items() for name in names}
+    if absent := sorted(data - set(files)):
+        raise RefusedInput(
+            f"{absent[0]} is missing: state.json beside it lists it among the files of the dataset. Write the dataset "
+            "again with save_to_disk."
+        )
+    return [file for file in files if file not in of_datasets or file in data]
 
 
 def _data_files(state: Path) -> list[str]:
@@ -140,10 +168,6 @@ def _data_files(state: Path) -> list[str]:
         return [entry["filename"] for entry in content["_data_files"]]
     except (ValueError, TypeError, KeyError):  # a state.json of somebody else
         return []
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") and part not in (".", "..") for part in PurePosixPath(name).parts)
 
 
 def _excluded(name: str, globs: Sequence[str]) -> bool:
