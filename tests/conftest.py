@@ -67,3 +67,67 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertModel(config).save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_labels(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Labelled data of three classes, told apart by their words: 36 to train on, 12 and 24 to judge."""
+    import json
+
+    import datasets
+
+    from tasks.runtime.artifact import LabelledData
+
+    folder = tmp_path_factory.mktemp("tiny-labels")
+    names = ["exposure", "encryption", "logging"]
+    words = ["public access port open network", "encryption key rotation storage", "audit logging policy identity"]
+    features = datasets.Features(
+        {
+            "id": datasets.Value("string"),
+            "external_id": datasets.Value("string"),
+            "text": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=names),
+            "group": datasets.Value("int64"),
+        }
+    )
+
+    def split(name: str, count: int) -> datasets.Dataset:
+        rows = []
+        for index in range(count):
+            own = words[index % 3].split()
+            text = " ".join([own[index % len(own)], "bucket", own[(index // 3) % len(own)], *["storage"] * (index % 5)])
+            rows.append(
+                {"id": f"{name}{index:03d}", "external_id": None, "text": text, "label": index % 3, "group": index // 2}
+            )
+        return datasets.Dataset.from_list(rows, features=features)
+
+    tables = {"train": split("train", 36), "validation": split("validation", 12), "test": split("test", 24)}
+    datasets.disable_progress_bars()
+    datasets.DatasetDict(tables).save_to_disk(folder / "data")
+    (folder / "labels.json").write_text(json.dumps(names))
+    return LabelledData(node="ingest.labels", fingerprint="labels", digest="labels", path=folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_encoder: Path) -> Any:
+    """`tiny_encoder` as the input that a base model is."""
+    from tasks.runtime.artifact import InputFile, InputFiles, sha256_of
+
+    files = tuple(
+        InputFile(name=path.name, path=path, sha256=sha256_of(path), size=path.stat().st_size)
+        for path in sorted(tiny_encoder.iterdir())
+    )
+    return InputFiles(node="base", fingerprint="base", digest="base", path=tiny_encoder, files=files)
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tokenizer of `tiny_encoder` as an artifact that keeps it."""
+    from transformers import AutoTokenizer
+
+    from tasks.runtime.artifact import Tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny-tokenizer")
+    AutoTokenizer.from_pretrained(tiny_encoder).save_pretrained(folder / "tokenizer")
+    (folder / "new_tokens.json").write_text("[]")
+    return Tokenizer(node="tokenizer", fingerprint="tokenizer", digest="tokenizer", path=folder)
