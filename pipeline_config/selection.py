@@ -18,6 +18,8 @@ class RuleSection(Section):
     """Names of the sources whose documents it judges; empty = all."""
     min_words: int = Field(default=0, ge=0)
     """Documents with fewer whitespace-delimited words are not judged: of a few words a ratio says little."""
+    min_lines: int = Field(default=0, ge=0)
+    """Documents with fewer non-blank lines are not judged."""
     report_only: bool = False
     """Count what it would drop, and drop nothing."""
 
@@ -34,8 +36,8 @@ class MeanWordLengthRule(RuleSection):
     """Mean characters of a word; Gopher: 3 to 10."""
 
     kind: Literal["mean_word_length"]
-    minimum: float = Field(default=2.5, ge=0)
-    maximum: float = Field(default=15.0, gt=0)
+    minimum: float = Field(default=2.0, ge=0)
+    maximum: float = Field(default=40.0, gt=0)
 
 
 class LongestWordRule(RuleSection):
@@ -57,7 +59,7 @@ class AlphabeticWordsRule(RuleSection):
     """Share of words with a letter; Gopher: at least 0.8."""
 
     kind: Literal["alphabetic_words"]
-    minimum: Share = 0.6
+    minimum: Share = 0.3
 
 
 class StopWordsRule(RuleSection):
@@ -92,7 +94,7 @@ class CodeLinesRule(RuleSection):
     """Share of lines that end with `;`, `{` or `}`: code-heavy pages."""
 
     kind: Literal["code_lines"]
-    maximum: Share = 0.5
+    maximum: Share = 0.8
 
 
 class LinePunctuationRule(RuleSection):
@@ -174,7 +176,7 @@ class LanguageRule(RuleSection):
     """Wanted languages, ISO 639 codes as the identification model writes them."""
     min_score: Share = 0.0
     """Drop texts in a wanted language below this confidence. Short technical texts often are."""
-    foreign_score: Share = 0.5
+    foreign_score: Share = 0.65
     """Drop texts in another language from this confidence on."""
 
 
@@ -221,24 +223,23 @@ Rule = Annotated[
 ]
 
 DOMAIN: tuple[Rule, ...] = (
-    LanguageRule(kind="language"),
+    LanguageRule(kind="language", min_words=5),
     WordCountRule(kind="word_count"),
-    MeanWordLengthRule(kind="mean_word_length"),
+    MeanWordLengthRule(kind="mean_word_length", min_words=10),
     LongestWordRule(kind="longest_word"),
-    SymbolsRule(kind="symbols", min_words=10),
+    SymbolsRule(kind="symbols", min_words=10, maximum_hashes=0.5, maximum_ellipses=0.5),
     AlphabeticWordsRule(kind="alphabetic_words", min_words=10),
     SpecialCharactersRule(kind="special_characters", min_words=10),
-    BulletLinesRule(kind="bullet_lines", min_words=50),
-    EllipsisLinesRule(kind="ellipsis_lines", min_words=50),
-    CodeLinesRule(kind="code_lines", min_words=50),
-    DuplicateLinesRule(kind="duplicate_lines", min_words=50),
-    DuplicateParagraphsRule(kind="duplicate_paragraphs", min_words=50),
-    TopNgramsRule(kind="top_ngrams", min_words=50),
-    DuplicateNgramsRule(kind="duplicate_ngrams", min_words=50),
+    EllipsisLinesRule(kind="ellipsis_lines", min_lines=5),
+    CodeLinesRule(kind="code_lines", min_lines=10),
+    DuplicateLinesRule(kind="duplicate_lines", min_lines=10, maximum=0.6, maximum_characters=0.5),
+    TopNgramsRule(kind="top_ngrams", min_words=50, maximum=(0.4, 0.4, 0.4)),
+    DuplicateNgramsRule(kind="duplicate_ngrams", min_words=50, maximum=(0.6, 0.6, 0.6, 0.6, 0.6, 0.6)),
     LoremIpsumRule(kind="lorem_ipsum"),
     PerplexityRule(kind="perplexity", min_words=10, report_only=True),
 )
-"""The published rules, widened for short technical text of a domain in English."""
+"""Rules for English technical text: the published ones where they fit it, widened where it repeats itself, lists
+values or is short for good reason, and silent on ratios of a few words or lines."""
 
 
 class DecontaminateConfig(Section):

@@ -60,7 +60,7 @@ from tasks.curation.rules.verdict import Measured, Verdict
 
 def judge(rule: Rule, measured: Measured) -> Verdict:
     """What a rule says of all documents; those it does not judge (by source or length) stay."""
-    judged = measured["words"] >= rule.min_words
+    judged = (measured["words"] >= rule.min_words) & (measured["lines"] >= rule.min_lines)
     if rule.sources:
         judged &= np.isin(measured["source"].astype(str), rule.sources)
     return _judge(rule, {name: values[judged] for name, values in measured.items()}).among(judged)
