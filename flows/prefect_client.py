@@ -39,6 +39,7 @@ def client_environment(workspace: Workspace, api_url: str) -> dict[str, str]:
         "PREFECT_HOME": str(workspace.prefect_home),
         "PREFECT_API_URL": api_url,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a server that is gone is an error, not a second server
+        "PREFECT_CLIENT_MAX_RETRIES": "4",  # 30 s: time enough to start a server that died again
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",

@@ -30,6 +30,7 @@ HOST = "127.0.0.1"
 USUAL_PORT = 4200
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+SLOW_SECONDS = 30.0
 IDLE_SECONDS = 1800.0
 
 StartedBy = Literal["run", "person"]
@@ -78,7 +79,7 @@ def ensure_server(workspace: Workspace, say: Callable[[str], None]) -> str:
 def standing(workspace: Workspace) -> ServerRecord | None:
     """The workspace's server, if it lives and answers."""
     server = read_record(workspace)
-    return server if server and _lives(server) and _answers(server) else None
+    return server if server and lives(server) and _answers(server) else None
 
 
 def start_server(
@@ -95,10 +96,11 @@ def start_server(
     """
     workspace.prefect_home.mkdir(parents=True, exist_ok=True)
     with file_lock(workspace.prefect_home / "start.lock"):
-        server = standing(workspace)
-        if server:
-            return server
-        stop_server(workspace)  # one that lives but does not answer must not share the database
+        server = read_record(workspace)
+        if server and lives(server):
+            if _answers(server, SLOW_SECONDS):
+                return server
+            stop_server(workspace)  # two must not share the database
         _record(workspace).unlink(missing_ok=True)
         log = workspace.logs / "prefect-server.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +129,7 @@ def stop_server(workspace: Workspace) -> ServerRecord | None:
     if server is None:
         return None
     with contextlib.suppress(ProcessLookupError), _process(server.pid) as handle:
-        if not _lives(server):
+        if not lives(server):
             return None
         # The handle is of the process whose start time was just found right: no other can be hit.
         signal.pidfd_send_signal(handle, signal.SIGTERM)
@@ -166,6 +168,10 @@ def read_record(workspace: Workspace) -> ServerRecord | None:
         return None
 
 
+def lives(server: ServerRecord) -> bool:
+    return start_time(server.pid) == server.started
+
+
 def start_time(pid: int) -> str:
     """When a process started; empty if there is none."""
     try:
@@ -178,10 +184,6 @@ def start_time(pid: int) -> str:
 
 def _record(workspace: Workspace) -> Path:
     return workspace.root / "server.json"
-
-
-def _lives(server: ServerRecord) -> bool:
-    return start_time(server.pid) == server.started
 
 
 def _answers(server: ServerRecord, seconds: float = 5.0) -> bool:

@@ -30,7 +30,7 @@ _find: ContextVar[Callable[[], Artifact | None]] = ContextVar("find")
 """How the node that runs at present finds its reusable artifact."""
 
 
-class ArtifactSerializer(Serializer[Artifact]):
+class ArtifactSerializer(Serializer):  # Prefect cannot register a base that is parametrised
     """Keeps a reference, never an artifact. Prefect takes an exception in `loads` for "there is no such result"."""
 
     type: Literal["textmill-artifact"] = "textmill-artifact"
