@@ -8,8 +8,9 @@ from pipeline_config.base import Section
 
 
 class PromotionConfig(Section):
-    variant: Literal["teacher", "student", "int8"] = "int8"
-    """The candidate: the variant that gets the alias `challenger` and, through the gates, `champion`."""
+    variant: Literal["teacher", "student", "int8", "fp32"] = "int8"
+    """The candidate, which gets the alias `challenger` and, through the gates, `champion`: the fine-tuned base
+    (`teacher`), the student, or its compressed form (`int8` or `fp32`, as `compress.backend` makes it)."""
     auto: bool = True
     """Whether `run` promotes a candidate that passes every gate; if not, `promote` does on request."""
     metric: Literal["macro_f1", "accuracy"] = "macro_f1"

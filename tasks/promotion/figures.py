@@ -12,9 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.downstream.intervals import paired_difference
@@ -23,7 +21,6 @@ from tasks.runtime.artifact import Evaluation
 
 Metric = Literal["macro_f1", "accuracy"]
 METRICS: tuple[Metric, ...] = ("macro_f1", "accuracy")
-PARENTS = {"student": "teacher", "int8": "student"}
 MAJORITY, TFIDF, PARENT = "majority", "tfidf", "parent"
 FIGURES, PREDICTIONS = "figures.json", "predictions.parquet"
 
@@ -65,31 +62,38 @@ class Measured:
             return None
 
 
-def measure(evaluation: Evaluation, variant: str, labels: Path) -> Measured | None:
-    """The figures of `variant`; None if the ladder has no such rung. `labels`: folder of the labelled data."""
+def measure(evaluation: Evaluation, variant: str) -> Measured | None:
+    """The figures of `variant`; None if the ladder has no such rung."""
     metrics, config = evaluation.metrics, evaluation.config
-    rungs = {row["variant"]: row for row in metrics["rungs"] if row.get("variant")}
-    named = {row["rung"]: row for row in metrics["rungs"]}
-    row, parent = rungs.get(variant), rungs.get(PARENTS.get(variant, ""))
+    rows = {row["rung"]: row for row in metrics["rungs"]}
+    row = next((row for row in rows.values() if row["variant"] == variant), None)
     if row is None:
         return None
-    own = _predictions(evaluation, row["rung"], test_rows(labels, "id", "group"))
-    against = {MAJORITY: named.get(MAJORITY), TFIDF: named.get(TFIDF), PARENT: parent}
-    others = {name: _predictions(evaluation, other["rung"]) for name, other in against.items() if other is not None}
     bootstrap = {name: config[name] for name in ("resamples", "confidence", "seed")}
-    differences = {
-        metric: {name: difference(own, other, metric, bootstrap) for name, other in others.items()}
-        for metric in METRICS
-    }
+    own = _predictions(evaluation, row["rung"])
+    against = {MAJORITY: MAJORITY, TFIDF: TFIDF, PARENT: row["parent"]}
+    differences: dict[str, dict[str, Bounds]] = {metric: {} for metric in METRICS}
+    for name, rung in against.items():
+        if rung not in rows:
+            continue
+        if row["seeds"] == rows[rung]["seeds"] == 1:
+            found = metrics["paired"].get(f"{row['rung']}-vs-{rung}", {})
+        else:  # the ladder tells means over seeds, a version is one of them: the first
+            other = _predictions(evaluation, rung)
+            found = {metric: difference(own, other, metric, bootstrap) for metric in METRICS}
+        for metric in METRICS:
+            if found.get(metric):
+                differences[metric][name] = found[metric]
+    agreement = metrics["agreement"].get(row["rung"])
     return Measured(
         variant=variant,
         evaluation=evaluation.digest,
         test_digest=metrics["test_digest"],
         bootstrap=bootstrap,
         scores={metric: row[metric] for metric in METRICS},
-        differences={metric: _known(found) for metric, found in differences.items()},
-        parent=parent["rung"] if parent else "",
-        agreement=_agreement(own, others[PARENT]) if PARENT in others else None,
+        differences=differences,
+        parent=row["parent"],
+        agreement=agreement["value"] if agreement else None,
         predictions=own,
     )
 
@@ -148,18 +152,6 @@ def example_text(labels: Path) -> str:
     return str(test_rows(labels, "text")["text"][0].as_py())[:200]
 
 
-def _predictions(evaluation: Evaluation, rung: str, groups: pa.Table | None = None) -> pa.Table:
-    table = pq.read_table(evaluation.path / "predictions" / f"{rung}.parquet", columns=["id", "label", "predicted"])
-    table = table.set_column(0, "id", table["id"].cast(pa.string()))
-    return table if groups is None else table.join(groups, "id").sort_by("id")
-
-
-def _agreement(own: pa.Table, other: pa.Table) -> float | None:
-    own, other = own.sort_by("id"), other.sort_by("id")
-    if not own["id"].equals(other["id"]):
-        return None
-    return float(np.mean(pc.equal(own["predicted"], other["predicted"]).to_numpy()))
-
-
-def _known(found: Mapping[str, Bounds | None]) -> dict[str, Bounds]:
-    return {name: bounds for name, bounds in found.items() if bounds is not None}
+def _predictions(evaluation: Evaluation, rung: str) -> pa.Table:
+    file = evaluation.path / "predictions" / f"{rung}.parquet"
+    return pq.read_table(file, columns=["id", "group", "label", "predicted"])

@@ -80,8 +80,8 @@ def judge(figures: Figures, config: PromotionConfig) -> Verdict:
         _gain("above majority", figures.above_majority, f"gains nothing certain over the majority class in {metric}"),
         _gain("above TF-IDF", figures.above_tfidf, f"gains nothing certain over TF-IDF in {metric}"),
     ]
-    if figures.variant == "int8":
-        gates.append(_agreement(figures.agreement, config.min_agreement, figures.parent or "its parent"))
+    if figures.variant not in ("teacher", "student"):
+        gates.append(_agreement(figures, config.min_agreement))
     if figures.variant != "teacher":
         gates.append(_margin("keeps its parent", figures.against_parent, config.parent_margin, metric, figures.parent))
     gates.append(_champion(figures, config.champion_margin, metric))
@@ -105,13 +105,13 @@ def _margin(name: str, difference: Interval | None, margin: float, metric: str, 
     return GateResult(name, needs, _signed(difference), passed, why)
 
 
-def _agreement(agreement: float | None, least: float, parent: str) -> GateResult:
-    name, needs = "int8 agrees", f"≥ {100 * least:g} %"
+def _agreement(figures: Figures, least: float) -> GateResult:
+    name, needs, agreement = f"{figures.variant} agrees".strip(), f"≥ {100 * least:g} %", figures.agreement
     if agreement is None:
         return _missing(name, needs)
     passed = agreement >= least
-    why = "" if passed else f"gives another label than {parent} too often"
-    return GateResult(name, needs, f"{100 * agreement:.1f} %", passed, why)
+    why = "" if passed else f"gives another label than {figures.parent or 'its parent'} too often"
+    return GateResult(name, needs, f"{100 * agreement:.2f} %", passed, why)
 
 
 def _champion(figures: Figures, margin: float, metric: str) -> GateResult:

@@ -20,7 +20,7 @@ from tasks.runtime.errors import RefusedInput
 from tasks.runtime.registry import Registry, Served, Version
 from tasks.runtime.tracking import data_card
 
-VARIANTS = ("teacher", "student", "int8")
+VARIANTS = ("teacher", "student", "int8", "fp32")
 JUDGED = "textmill/evaluation"
 HERE = Path(__file__).parent
 TORCH_PACKAGES = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
@@ -140,9 +140,7 @@ def register_and_promote(
         if checkpoint is not None:
             registered.append(_register_encoder(registry, model, checkpoint, run_ids.get(checkpoint.node, "")))
         for variant, version in found.items():
-            found[variant] = _attach(
-                registry, version, made[rows[variant]], config, evaluation, labels, aliases.champion
-            )
+            found[variant] = _attach(registry, version, made[rows[variant]], config, evaluation, aliases.champion)
         candidate = found[config.variant]
         if registry.aliases(model).get("challenger") != candidate.version:
             registry.set_alias(model, "challenger", candidate.version)
@@ -240,7 +238,7 @@ def _register(
 ) -> tuple[Version, bool]:
     torch = isinstance(artifact, TaskModel)
     served = Served(
-        code=HERE / ("pyfunc_torch.py" if torch else "pyfunc_int8.py"),
+        code=HERE / ("pyfunc_torch.py" if torch else "pyfunc_onnx.py"),
         packages=TORCH_PACKAGES if torch else ONNX_PACKAGES,
         example=example_text(labels),
     )
@@ -274,13 +272,12 @@ def _attach(
     artifact: Artifact,
     config: PromotionConfig,
     evaluation: Evaluation,
-    labels: Path,
     champion: int | None,
 ) -> Version:
     """Store figures, predictions and the model card in the version, unless those of this evaluation are there."""
     if version.tags.get("evaluation") == evaluation.digest:
         return version
-    measured = measure(evaluation, version.variant, labels)
+    measured = measure(evaluation, version.variant)
     assert measured is not None, version.variant
     verdict = None
     if version.variant == config.variant and champion != version.version:

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from pipeline_config.evaluation import EvaluateConfig
+from tasks.downstream.classification import LabelledSplit
+from tasks.downstream.intervals import Bootstrap
+from tasks.evaluation.judging import Judged, Prediction, judge, write_predictions
+from tasks.evaluation.ladder import rungs
 from tasks.runtime.artifact import (
     MANIFEST,
     Artifact,
@@ -138,34 +141,26 @@ def make_labels(root: Path) -> LabelledData:
 def make_evaluation(
     root: Path, inputs: Mapping[str, Artifact], predictions: Mapping[str, Any], test_digest: str = "t1"
 ) -> Evaluation:
-    """`predictions`: by rung; `teacher`, `student` and `int8` are the variants."""
-    from sklearn.metrics import accuracy_score, f1_score
-
-    nodes = {"teacher": "finetune.base", "student": "distill", "int8": "compress"}
-
-    def fill(folder: Path) -> None:
-        (folder / "predictions").mkdir()
-        for rung, predicted in predictions.items():
-            ids = [f"{i:032x}" for i in range(DOCUMENTS)]
-            table = pa.table({"id": ids, "label": truths(), "predicted": np.asarray(predicted)})
-            pq.write_table(table, folder / "predictions" / f"{rung}.parquet")
-
-    rungs = []
-    for rung, predicted in predictions.items():
-        scores = {
-            "accuracy": accuracy_score(truths(), predicted),
-            "macro_f1": f1_score(truths(), predicted, average="macro"),
-        }
-        bounds = {name: {"value": v, "low": v - 0.05, "high": v + 0.05} for name, v in scores.items()}
-        rungs.append({"rung": rung, "node": nodes.get(rung, ""), "variant": rung if rung in nodes else "", **bounds})
+    """`predictions`: by rung of the ladder."""
+    config = EvaluateConfig(resamples=200)
+    groups = np.arange(DOCUMENTS) % GROUPS
+    split = LabelledSplit([f"{i:032x}" for i in range(DOCUMENTS)], [""] * DOCUMENTS, truths(), groups)
+    judged = [
+        Judged(rung, (Prediction(np.asarray(predictions[rung.name])),))
+        for rung in rungs(("int8",))
+        if rung.name in predictions
+    ]
+    bootstrap = Bootstrap.of(
+        labels=truths(), groups=groups, classes=CLASSES, resamples=200, confidence=0.95, seed=config.seed
+    )
     return make_artifact(
         Evaluation,
         "evaluate",
         root,
-        fill,
+        lambda folder: write_predictions(folder / "predictions", split, judged),
         inputs=inputs,
-        metrics={"rungs": rungs, "test_digest": test_digest},
-        config={"resamples": 200, "confidence": 0.95, "seed": 42},
+        metrics={**judge(judged, bootstrap, config), "test_digest": test_digest},
+        config=config.model_dump(mode="json"),
     )
 
 
@@ -174,7 +169,7 @@ def good_predictions() -> dict[str, Any]:
     return {
         "majority": np.zeros(DOCUMENTS, dtype=int),
         "tfidf": answers(0.6, seed=1),
-        "teacher": answers(0.93, seed=3),
+        "base": answers(0.93, seed=3),
         "student": student,
         "int8": student,
     }

@@ -81,7 +81,7 @@ def test_the_table_is_what_a_person_reads() -> None:
         " gate                     needs      has                       verdict",
         " above majority           gain > 0   +0.700 [+0.600, +0.800]   pass",
         " above TF-IDF             gain > 0   +0.090 [+0.030, +0.150]   pass",
-        " int8 agrees              ≥ 98 %     98.0 %                    pass",
+        " int8 agrees              ≥ 98 %     98.00 %                   pass",
         " keeps its parent         ≥ −0.01    −0.040 [−0.060, −0.020]   refused",
         " holds against champion   ≥ −0.02    no champion               pass",
     ]

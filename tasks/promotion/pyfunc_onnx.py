@@ -1,4 +1,4 @@
-"""Serve an int8 classifier: onnxruntime, tokenizers and numpy are all it needs. Copied into each int8 version."""
+"""Serve an ONNX classifier: onnxruntime, tokenizers and numpy are all it needs. Copied into each such version."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 class Classifier:
     """`predict(texts)` yields for each text its label and the probability of that label.
 
-    Texts go one by one: activations are quantized by the range of a batch, and no text should change another's score.
+    Texts go one by one: int8 activations are scaled by the range of a batch, and no text should change another's score.
     """
 
     def __init__(self, folder: str | Path) -> None:
