@@ -141,6 +141,6 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(tmp_path, run_stage, t
     again = finetune.execute(
         finetune.job("finetune.base", arguments, tmp_path / "again", work), events.append, settings
     )
-    assert [event["message"] for event in events if event["event"] == "say"][0].startswith("resumed finetune at step")
+    assert next(event["message"] for event in events if event["event"] == "say").startswith("resumed finetune at step")
     whole = run_stage(finetune, config, tiny_labels, tiny_base, tiny_tokenizer, node="finetune.base")
     assert again.manifest == whole.manifest
