@@ -38,12 +38,8 @@ def read(path: Path, name: str, kind: str, limit: int) -> Iterator[Record | Unre
                     yield unreadable(number, raw, f"row of {len(raw)} bytes; max_record_bytes is {limit}")
                 else:
                     yield Record(line=number, raw=raw, value=row)
-    except UnicodeDecodeError as error:
-        raise StageFailed(f"{name}, after row {number}: not UTF-8 ({error}). Write the file again.") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise StageFailed(
-            f"{name}, after row {number}: {error}. Fetch or write the file again, or exclude it."
-        ) from None
+    except (UnicodeDecodeError, pa.ArrowInvalid, OSError) as error:
+        raise _damaged(name, number, error) from None
 
 
 def columns(path: Path, name: str, kind: str) -> list[str]:

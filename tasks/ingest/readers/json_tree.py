@@ -35,11 +35,11 @@ def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unread
     except (ValueError, RecursionError) as error:
         yield unreadable(1, raw, f"not JSON: {error}")
         return
-    del text, raw
     if not options.records:
         found = iter(tree) if isinstance(tree, list) else iter([tree])
     else:
         found = values(tree, options.records)
+    number = 0
     for number, value in enumerate(found, start=1):
         record = canonical(value)
         if len(record) > limit:
@@ -49,6 +49,8 @@ def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unread
         else:
             kind = type(value).__name__
             yield unreadable(number, record, f"a JSON {kind}; expected an object or a string")
+    if number == 0:
+        yield unreadable(1, raw, f"no record at {options.records or '[*]'!r}")
 
 
 def values(tree: Any, path: str) -> Iterator[Any]:

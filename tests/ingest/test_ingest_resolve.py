@@ -1,0 +1,138 @@
+"""Paths, globs and packages become files with stable names."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from ingest_sources import files_for, hashed, labels_config, text_config
+from pydantic import ValidationError
+
+from pipeline_config.ingest import Source, TextConfig
+from tasks.ingest.resolve import resolve
+from tasks.runtime.errors import RefusedInput
+
+
+def names(path: str | tuple[str, ...], workspace: Path, **options: Any) -> list[str]:
+    return [file.name for file in files_for(text_config(path, **options), workspace).files]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tree(put: Any, tmp_path: Path) -> Path:
+    for name in ("d/b.txt", "d/a.md", "d/e/c.txt", "d/e/f/c.txt", "d/.hidden.txt", "d/._mac.txt", "d/.git/x.txt"):
+        put(name, name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("d", ["d/a.md", "d/b.txt", "d/e/c.txt", "d/e/f/c.txt"]),
+        ("d/*.txt", ["d/b.txt"]),
+        ("d/**/*.txt", ["d/b.txt", "d/e/c.txt", "d/e/f/c.txt"]),
+        ("d/*/c.txt", ["d/e/c.txt"]),
+        ("d/**", ["d/a.md", "d/b.txt", "d/e/c.txt", "d/e/f/c.txt"]),
+        ("d/[!a].txt", ["d/b.txt"]),
+        ("d/?.md", ["d/a.md"]),
+        ("d/e/**/f/*.txt", ["d/e/f/c.txt"]),
+        (("d/b.txt", "d/*.txt", "d/a.md"), ["d/a.md", "d/b.txt"]),
+        ("d/.hidden.txt", ["d/.hidden.txt"]),
+    ],
+)
+def test_names_are_relative_and_sorted(tree: Path, path: Any, expected: list[str]) -> None:
+    assert names(path, tree) == expected
+
+
+def test_a_glob_finds_what_pathlib_finds() -> None:
+    root = Path(__file__).parents[2]
+    for pattern in ("tasks/**/*.py", "tasks/*/*.py", "t*/**/re*d.py", "**/base.py"):
+        if pattern.startswith("**"):
+            continue
+        found = {file.name for file in resolve("n", text_config(pattern, format="text").sources, root, hashed).files}
+        assert found == {path.relative_to(root).as_posix() for path in root.glob(pattern)}
+
+
+def test_exclude_and_outside_of_the_workspace(tree: Path) -> None:
+    assert names("d", tree, exclude=("*.md", "d/e/*")) == ["d/b.txt"]
+    elsewhere = tree / "workspace"
+    elsewhere.mkdir()
+    assert names(str(tree / "d" / "*.txt"), elsewhere) == ["d/b.txt"]
+    assert names(str(tree / "d" / "b.txt"), elsewhere) == ["b.txt"]
+
+
+def test_fingerprint_is_over_source_name_and_bytes(tree: Path) -> None:
+    files = files_for(text_config("d/b.txt"), tree)
+    [file] = files.files
+    assert file.sha256 == hashlib.sha256(b"d/b.txt").hexdigest()
+    assert (file.size, files.sources, files.node, files.digest) == (
+        len("d/b.txt"),
+        ("docs",),
+        "files:ingest.test",
+        files.fingerprint,
+    )
+    (tree / "d/b.txt").write_text("changed")
+    assert files_for(text_config("d/b.txt"), tree).fingerprint != files.fingerprint
+
+
+def test_a_dataset_on_disk_is_its_data_files(tmp_path: Path) -> None:
+    datasets.DatasetDict({"train": datasets.Dataset.from_dict({"text": ["a"]})}).save_to_disk(str(tmp_path / "hf"))
+    assert names("hf", tmp_path) == ["hf/train/data-00000-of-00001.arrow"]
+    (tmp_path / "hf/train/data-00000-of-00001.arrow").unlink()
+    with pytest.raises(RefusedInput, match=r"is missing: state\.json"):
+        names("hf", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("gone.txt", r"'gone.txt' \(source 'docs'\): there is no such file"),
+        ("gone/*.txt", "no such file"),
+        ("package:no_such_package/x.json", "package 'no_such_package' .* is not installed"),
+        ("package:pydantic/no/such.json", "no such file"),
+        ("a.pdf", r"suffix '.pdf' names no format; .* exclude: \['\*.pdf'\]"),
+        (".", "suffix '.pdf'"),
+    ],
+)
+def test_refused_with_a_remedy(put: Any, tmp_path: Path, path: str, message: str) -> None:
+    put("a.pdf", "%PDF")
+    with pytest.raises(RefusedInput, match=message):
+        names(path, tmp_path)
+
+
+def test_a_package_is_found_and_never_imported() -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline_config.ingest import Source\n"
+        "from tasks.ingest.resolve import resolve\n"
+        "s = Source(name='s', path='package:sklearn/datasets/data/*.csv')\n"
+        "print([f.name for f in resolve('n', (s,), Path('.'), lambda p: ('0', 1)).files][0])\n"
+        "print([m for m in ('sklearn', 'numpy', 'pyarrow', 'torch', 'prefect', 'datasets') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.stdout.splitlines() == ["package:sklearn/datasets/data/breast_cancer.csv", "[]"]
+
+
+def test_configuration_that_contradicts_itself_is_refused() -> None:
+    source = Source(name="s", path="a.txt")
+    with pytest.raises(ValidationError, match="'s' stands more than once"):
+        TextConfig(sources=(source, source))
+    with pytest.raises(ValidationError, match="either split_column or split"):
+        labels_config("a.csv", split={"kind": "given"})
+    with pytest.raises(ValidationError, match="no split_column"):
+        labels_config("a.csv", source={"split": "test"})
+    with pytest.raises(ValidationError, match="leave nothing for training"):
+        labels_config("a.csv", split={"kind": "made", "validation": 0.5, "test": 0.5})
+    with pytest.raises(ValidationError, match="keep and drop both name"):
+        labels_config("a.csv", keep="x", drop="x")
+
+
+def test_short_forms_of_the_configuration() -> None:
+    source = Source.model_validate({"name": "s", "path": ["a", "b"], "format": "csv", "text": 3, "id": "key"})
+    assert (source.path, source.format.kind, source.text, source.id) == (("a", "b"), "csv", ("3",), ("key",))
+    assert Source.model_validate(source.model_dump(mode="json")) == source
