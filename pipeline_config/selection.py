@@ -223,7 +223,7 @@ Rule = Annotated[
 ]
 
 DOMAIN: tuple[Rule, ...] = (
-    LanguageRule(kind="language", min_words=5),
+    LanguageRule(kind="language", min_words=10),
     WordCountRule(kind="word_count"),
     MeanWordLengthRule(kind="mean_word_length", min_words=10),
     LongestWordRule(kind="longest_word"),

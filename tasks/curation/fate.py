@@ -1,0 +1,251 @@
+"""The fate of one document, or of a text that is no document: kept, edited, or which rule dropped it and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline_config.clean import CleanConfig
+from pipeline_config.measure import MeasureConfig
+from pipeline_config.selection import LanguageRule, PerplexityRule, SelectConfig
+from tasks.corpus.document import read_documents, reference, shards, text_digest
+from tasks.curation.clean import apply_all
+from tasks.curation.judge import judge
+from tasks.curation.measure import SIGNATURES, TABLE, signature, statistics
+from tasks.curation.selection import HeldOutTexts
+from tasks.dedup.containment import NONE, find_leaks, index_held_out
+from tasks.dedup.shingles import jaccard, shingles
+from tasks.dedup.signatures import band_keys
+from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
+from tasks.runtime.errors import RefusedInput
+
+Decision = Literal["kept", "dropped"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one stage did: `ingest`, `clean`, `measure` or `select`, and a phrase."""
+
+    stage: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Fate:
+    document: str
+    """`doc:<hex>`; empty for a text that is no document."""
+    source: str
+    excerpt: str
+    """The beginning of the text as it came in."""
+    decision: Decision
+    lines: tuple[Line, ...]
+
+
+def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: Measures, corpus: Corpus) -> Fate:
+    """The fate of a document, named by `doc:<hex>` or the beginning of it.
+
+    Raises:
+        RefusedInput: no document of the raw corpus begins so, or several do.
+    """
+    row = _find(query, raw.path / "documents")
+    document = row["id"]
+    lines = [_ingested(row)]
+    cuts = _rows(clean.path / "cuts.parquet", document)
+    lines += [
+        Line("clean", f"{cut['edit']}: {_bytes(cut['cut'], cut['inserted'])}, {cut['reason']}") for cut in cuts
+    ] or [Line("clean", "unchanged")]
+    measured = _rows(measures.path / TABLE, document)
+    if not measured:
+        lines.append(Line("clean", "dropped: nothing but white space was left"))
+        return _fate(row, "dropped", lines)
+    lines.append(Line("measure", _measured(measured[0])))
+    ledger = _rows(corpus.path / "ledger.parquet", document)[0]
+    if ledger["decision"] == "kept":
+        copies = pc.sum(pc.equal(pq.read_table(corpus.path / "ledger.parquet", columns=["matched_id"])[0], document))
+        note = f"; {copies} documents were dropped as its duplicates" if copies.as_py() else ""
+        lines.append(Line("select", f"kept{note}"))
+        return _fate(row, "kept", lines)
+    lines.append(Line("select", f"dropped: {_dropped(ledger)}"))
+    return _fate(row, "dropped", lines)
+
+
+def fate_of_text(
+    text: str,
+    clean: CleanCorpus,
+    measures: Measures,
+    corpus: Corpus,
+    *,
+    source: str = "",
+    labels: LabelledData | None = None,
+    lid_model: Path | None = None,
+) -> Fate:
+    """What would become of a text, were it the next document of `source`, after all others.
+
+    Edits and rules that are restricted to sources apply as for `source`. Perplexity needs models that are not kept and
+    is left out; so is language without `lid_model`, and decontamination without `labels`. The lines say so.
+    """
+    config = SelectConfig.model_validate(corpus.config)
+    lines: list[Line] = []
+    edits = CleanConfig.model_validate(clean.config).edits
+    edited, changes = apply_all(edits, source, text)
+    lines += [Line("clean", f"{edits[at].kind}: {_bytes(c.cut, c.inserted)}, {c.reason}") for at, c in changes] or [
+        Line("clean", "unchanged")
+    ]
+    row = {"id": b"", "source": source, "text": text}
+    if not edited.strip():
+        return _fate(row, "dropped", [*lines, Line("clean", "dropped: nothing but white space was left")])
+    measure_config = MeasureConfig.model_validate(measures.config)
+    measured: dict[str, Any] = {**statistics([edited]), "source": np.array([source], object)}
+    if lid_model is not None:
+        from tasks.curation.measures.language import LanguageModel
+
+        measured |= LanguageModel(lid_model).measure([edited], measure_config.language)
+    lines.append(Line("measure", _measured({name: values[0] for name, values in measured.items()})))
+    reasons = [
+        *_broken_rules(config, measured),
+        *(_leaks(config, labels, edited, measure_config.signature.shingle_size) if labels else ()),
+        *_repeats(config, measure_config, clean, measures, corpus, edited),
+    ]
+    lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
+    active = [rule for rule in config.rules if not rule.report_only]
+    untold = ["perplexity"] if any(isinstance(rule, PerplexityRule) for rule in active) else []
+    untold += [] if lid_model else ["language"]
+    untold += [] if labels else ["decontamination"]
+    if untold:
+        lines.append(Line("select", f"not judged: {', '.join(untold)}"))
+    return _fate(row, "dropped" if reasons else "kept", lines)
+
+
+def _broken_rules(config: SelectConfig, measured: dict[str, Any]) -> Iterator[str]:
+    for rule in config.rules:
+        unknown = isinstance(rule, PerplexityRule) or (isinstance(rule, LanguageRule) and "language" not in measured)
+        if unknown or rule.report_only:
+            continue
+        verdict = judge(rule, measured)
+        if verdict.drop[0]:
+            reason = verdict.reasons[verdict.reason[0]]
+            yield f"{reason} ({_number(verdict.value[0])}, threshold {_number(verdict.threshold[0])})"
+
+
+def _leaks(config: SelectConfig, labels: LabelledData, text: str, shingle_size: int) -> Iterator[str]:
+    held_out, rule = HeldOutTexts.read(labels.path / "data"), config.decontaminate
+    index = index_held_out(
+        held_out.texts,
+        held_out.groups,
+        size=rule.ngram_size,
+        minimum_words=rule.min_words,
+        boilerplate_groups=rule.boilerplate_groups,
+        shingle_size=shingle_size,
+    )
+    leaks = find_leaks(index, [text], share=rule.containment, jaccard=rule.jaccard)
+    if (found := int(leaks.text[0])) != NONE:
+        scores = f"share {leaks.share[0]:.2f}, Jaccard {leaks.jaccard[0]:.2f}"
+        yield f"leak of the {held_out.splits[found]} text {reference(held_out.ids[found])} ({scores})"
+
+
+def _repeats(
+    config: SelectConfig, measure: MeasureConfig, clean: CleanCorpus, measures: Measures, corpus: Corpus, text: str
+) -> Iterator[str]:
+    """Documents of the corpus that the text repeats."""
+    digest = text_digest(text)
+    for path in shards(corpus.path / "documents"):
+        equal = pc.index(pq.read_table(path, columns=["text_digest"])["text_digest"], pa.scalar(digest, pa.binary(16)))
+        if config.exact_duplicates and (at := equal.as_py()) >= 0:
+            yield f"exact duplicate of {reference(pq.read_table(path, columns=['id'])['id'][at].as_py())}"
+    near = config.near_duplicates
+    if near is None:
+        return
+    kept = np.flatnonzero(pc.equal(pq.read_table(corpus.path / "ledger.parquet", columns=["decision"])[0], "kept"))
+    words = pq.read_table(measures.path / TABLE, columns=["shingle_words"])[0].to_numpy()[kept]
+    signed, own_words = signature(measure, [text])
+    keys = band_keys(np.load(measures.path / SIGNATURES, mmap_mode="r")[kept], near.bands)
+    shared = (keys == band_keys(signed, near.bands)).any(axis=1)
+    short = own_words[0] < near.min_words
+    shared &= (words == own_words[0]) if short else (words >= near.min_words)
+    own, best = shingles([text], measure.signature.shingle_size), (0.0, "")
+    for at in kept[shared].tolist():
+        row = _row(clean.path / "documents", at)
+        other = shingles([row["text"]], measure.signature.shingle_size)
+        score = jaccard(own.of(0), other.of(0)) if not short else float(own.whole[0] == other.whole[0])
+        best = max(best, (score, reference(row["id"])))
+    if best[0] >= near.threshold:
+        yield f"near-duplicate of {best[1]} (Jaccard {best[0]:.2f}, threshold {near.threshold:.2f})"
+
+
+def _find(query: str, documents: Path) -> dict[str, Any]:
+    """The one document whose id begins with what `query` says."""
+    prefix = query.strip().removeprefix("doc:").rstrip("….").lower()
+    ids = [document.hex() for document in read_documents(documents, ["id"])["id"].to_pylist()]
+    found = [at for at, document in enumerate(ids) if document.startswith(prefix)]
+    if len(found) != 1:
+        some = f" (doc:{ids[found[0]]}, doc:{ids[found[1]]}, …)" if found else ""
+        raise RefusedInput(
+            f"{query!r} names {len(found)} documents{some}; expected one. "
+            "Give doc: and the id's hexadecimal digits, or as many of them as tell it from others."
+        )
+    return _row(documents, found[0])
+
+
+def _row(documents: Path, at: int) -> dict[str, Any]:
+    """The document at a place in the order of ids."""
+    for path in shards(documents):
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if at < rows:
+                    row: dict[str, Any] = file.read_row_group(group).slice(at, 1).to_pylist()[0]
+                    return row
+                at -= rows
+    raise AssertionError("a place beyond the last document")
+
+
+def _rows(path: Path, document: bytes) -> list[dict[str, Any]]:
+    table = pq.read_table(path, filters=pc.field("id") == pa.scalar(document, pa.binary(16)))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _fate(row: dict[str, Any], decision: Decision, lines: list[Line]) -> Fate:
+    excerpt = " ".join(row["text"].split())
+    name = reference(row["id"]) if row["id"] else ""
+    return Fate(name, row["source"], excerpt[:160] + ("…" if len(excerpt) > 160 else ""), decision, tuple(lines))
+
+
+def _ingested(row: dict[str, Any]) -> Line:
+    metadata = json.loads(row["metadata"])
+    place = f"read from {metadata['file']}" if "file" in metadata else "read"
+    return Line("ingest", place + (f", line {metadata['line']}" if "line" in metadata else ""))
+
+
+def _measured(row: dict[str, Any]) -> str:
+    parts = [f"{row['language']} {row['language_score']:.2f}"] if "language" in row else []
+    parts.append(f"{row['words']} words")
+    if "bits_per_byte" in row:
+        parts.append(f"{row['bits_per_byte']:.1f} bits/byte")
+    return ", ".join(parts)
+
+
+def _dropped(ledger: dict[str, Any]) -> str:
+    if ledger["step"] == "near":
+        twin = reference(ledger["matched_id"])
+        return f"near-duplicate of {twin} (Jaccard {ledger['jaccard']:.2f}, threshold {ledger['threshold']:.2f})"
+    if ledger["step"] == "exact":
+        return f"exact duplicate of {reference(ledger['matched_id'])}"
+    what = f"{ledger['reason']} ({_number(ledger['value'])}, threshold {_number(ledger['threshold'])})"
+    return what + (f", {reference(ledger['matched_id'])}" if ledger["matched_id"] else "")
+
+
+def _bytes(cut: int, inserted: int) -> str:
+    return f"−{cut} bytes" + (f", +{inserted}" if inserted else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
