@@ -167,13 +167,17 @@ def mean_loss(model: BertForMaskedLM, batches: Sequence[Batch], precision: Preci
 
 
 def save_masked_lm(model: BertForMaskedLM, pooler: torch.nn.Module | None, folder: Path) -> None:
-    """Write `model/` (the encoder, with the base's pooler if it had one: `AutoModel`) and `masked_lm/` (with the
-    vocabulary head: `AutoModelForMaskedLM`), both in fp32. One folder for both would load with warnings."""
-    encoder = BertModel(model.config, add_pooling_layer=pooler is not None)
-    encoder.load_state_dict(model.bert.state_dict(), strict=False)
-    if pooler is not None:
-        assert encoder.pooler is not None
-        encoder.pooler.load_state_dict(pooler.state_dict())
-    with quiet():
+    """Write `model/` (the encoder, for `AutoModel`) and `masked_lm/` (with the vocabulary head, for
+    `AutoModelForMaskedLM`); in one folder they would load with warnings. The model is moved to the CPU.
+
+    `pooler` is the base's, which this objective does not touch; without one a random one is saved.
+    """
+    model.cpu()
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = BertModel(model.config)
+        encoder.load_state_dict(model.bert.state_dict(), strict=False)
+        if pooler is not None:
+            encoder.pooler.load_state_dict(pooler.state_dict())
         encoder.save_pretrained(folder / "model")
-        model.cpu().save_pretrained(folder / "masked_lm")
+        model.save_pretrained(folder / "masked_lm")

@@ -56,7 +56,7 @@ def pretrain_mlm(
         _check_lengths(packed.facts.max_seq_length, encoder.config.max_position_embeddings, "the base model")
         resize_for_tokenizer(encoder, words, new_tokens)
         model = new_masked_lm(encoder, dropout=objective.dropout, seed=config.seed)
-        pooler = encoder.pooler if _has_pooler(base) else None
+        pooler = encoder.pooler
     model.to(device)
 
     train_rows = np.flatnonzero(packed.rows[:, 1] == 0)
@@ -155,13 +155,3 @@ def _check_lengths(tokens: int, positions: int, whose: str) -> None:
         raise RefusedInput(
             f"pack.max_seq_length={tokens}: {whose} has positions for {positions} tokens; expected at most as many."
         )
-
-
-def _has_pooler(base: InputFiles) -> bool:
-    from safetensors import safe_open
-
-    for path in sorted(base.folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            if any("pooler." in name for name in file.keys()):  # noqa: SIM118  # no mapping
-                return True
-    return False

@@ -40,7 +40,7 @@ def build(
             changed = resegmented(old, new, counts, {word["token"] for word in added})
         case Train() as choice:
             ctx.say("training a vocabulary")
-            vocabulary.train(_texts(corpus), choice, old.model_max_length).save_pretrained(folder)
+            vocabulary.train(lambda: _texts(corpus), choice, old.model_max_length).save_pretrained(folder)
         case _:
             assert_never(config.vocabulary)
     new = vocabulary.load_fast(folder)

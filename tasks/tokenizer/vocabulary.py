@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from pipeline_config.tokenizer import Extend, Train
 from tasks.runtime.errors import RefusedInput, StageFailed
 
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+_ALPHABET = 1000
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -36,12 +38,7 @@ def load_fast(folder: Path) -> PreTrainedTokenizerFast:
 
 def word_counts(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Counter[str]:
     """Words as the tokenizer sees them (normalised, split before the vocabulary is asked) and how often they occur."""
-    backend = tokenizer.backend_tokenizer
-    counts: Counter[str] = Counter()
-    for text in texts:
-        normal = backend.normalizer.normalize_str(text) if backend.normalizer else text
-        counts.update(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normal))
-    return counts
+    return _word_counts(tokenizer.backend_tokenizer, texts)
 
 
 def choose_words(tokenizer: PreTrainedTokenizerBase, counts: Counter[str], config: Extend) -> list[dict[str, Any]]:
@@ -86,48 +83,70 @@ def extend(tokenizer: PreTrainedTokenizerBase, words: Iterable[str], folder: Pat
     return load_fast(folder)
 
 
-def train(texts: Iterator[str], config: Train, max_length: int) -> PreTrainedTokenizerFast:
-    """Train a vocabulary; the same texts in the same order give the same vocabulary.
+def train(texts: Callable[[], Iterable[str]], config: Train, max_length: int) -> PreTrainedTokenizerFast:
+    """Train a vocabulary; the same texts give the same vocabulary in every process.
+
+    Args:
+        texts: gives the texts from the start each time it is called.
+        max_length: tokens that a model with this vocabulary reads at most.
 
     Raises:
         StageFailed: there was no text.
     """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-
     special = list(SPECIAL.values())
-    options = {
-        "vocab_size": config.vocab_size,
-        "min_frequency": config.min_frequency,
-        "special_tokens": special,
-        "show_progress": False,
-    }
+    options = {"vocab_size": config.vocab_size, "min_frequency": config.min_frequency, "show_progress": False}
     if config.algorithm == "wordpiece":
         backend = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk"]))
         backend.normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         backend.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(**options)
+        # The trainer numbers characters inside words in the order of a hash map, seeded anew in each process, and
+        # breaks ties by these numbers. Declaring all characters beforehand, as if special, fixes the numbers.
+        characters = _alphabet(backend, texts())
+        declared = special + characters + [f"##{character}" for character in characters]
+        trainer = trainers.WordPieceTrainer(special_tokens=declared, limit_alphabet=0, **options)
     else:
         backend = Tokenizer(models.BPE())
         lower = [normalizers.Lowercase()] if config.lowercase else []
         backend.normalizer = normalizers.Sequence([normalizers.NFC(), *lower])
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), **options)
-    backend.train_from_iterator(texts, trainer)
-    ids = {token: backend.token_to_id(token) for token in special}
-    if backend.get_vocab_size() <= len(special):
+        characters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        trainer = trainers.BpeTrainer(special_tokens=special, initial_alphabet=characters, **options)
+    backend.train_from_iterator(texts(), trainer)
+    record = json.loads(backend.to_str())
+    record["added_tokens"] = [token for token in record["added_tokens"] if token["content"] in special]
+    backend = Tokenizer.from_str(json.dumps(record))
+    if backend.get_vocab_size() <= len(special) + len(characters):
         raise StageFailed("tokenizer: the corpus has no text to train on; select more of it, or use kind: keep.")
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(token, ids[token]) for token in ("[CLS]", "[SEP]")],
+        special_tokens=[(token, backend.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_max_length=max_length,
         **{f"{name}_token": token for name, token in SPECIAL.items()},
     )
+
+
+def _alphabet(backend: Tokenizer, texts: Iterable[str]) -> list[str]:
+    """The characters of the text after normalisation, the thousand most frequent at most, sorted."""
+    counts: Counter[str] = Counter()
+    for word, seen in _word_counts(backend, texts).items():
+        for character in word:
+            counts[character] += seen
+    frequent = sorted(counts, key=lambda character: (-counts[character], character))
+    return sorted(frequent[:_ALPHABET])
+
+
+def _word_counts(backend: Tokenizer, texts: Iterable[str]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for text in texts:
+        normal = backend.normalizer.normalize_str(text) if backend.normalizer else text
+        counts.update(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normal))
+    return counts
 
 
 def _pieces(tokenizer: PreTrainedTokenizerBase, word: str) -> list[str]:

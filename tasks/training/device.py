@@ -22,6 +22,7 @@ def use_device(settings: Settings) -> torch.device:
     torch.set_num_threads(settings.cores)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; needed for determinism
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time
     if settings.device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
