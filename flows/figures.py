@@ -24,7 +24,7 @@ from tasks.runtime.artifact import (
 def main_figure(artifact: Artifact) -> str:
     """One line about what a node made; empty for a kind that has no figure."""
     metrics = artifact.metrics
-    return "?"
+    return str({k: v for k, v in metrics.items() if not isinstance(v, (list, dict))})[:150]
 
 
 def count(number: float) -> str:

@@ -59,7 +59,8 @@ def road(config: PipelineConfig, inputs: Inputs, call: Call) -> Milestones:
             model = call(finetune, part + suffix, config.finetune.node_config(part, seed), labels, encoder, tokenizer)
             reached.models[part + suffix] = model
 
-    student = call(distill, "", config.distill, labels, reached.models["base"], adapted, corpus, tokenizer)
+    start = adapted if config.distill.student.kind == "checkpoint" else None
+    student = call(distill, "", config.distill, labels, reached.models["base"], start, corpus)
     reached.models["student"] = student
     served = call(compress, "", config.compress, student, labels)
     reached.compressed[config.compress.backend.kind.removeprefix("onnx_")] = served

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import http.client
-import json
 import os
 import select
 import signal
@@ -24,7 +23,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.runtime.errors import StageFailed
-from tasks.runtime.workspace import Workspace, file_lock
+from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
 HOST = "127.0.0.1"
 USUAL_PORT = 4200
@@ -99,6 +98,9 @@ def start_server(
         server = read_record(workspace)
         if server and lives(server):
             if _answers(server, SLOW_SECONDS):
+                if (server.started_by, started_by) == ("run", "person"):  # it is to stay now
+                    server = server.model_copy(update={"started_by": started_by})
+                    write_record(workspace, server)
                 return server
             stop_server(workspace)  # two must not share the database
         _record(workspace).unlink(missing_ok=True)
@@ -172,6 +174,10 @@ def lives(server: ServerRecord) -> bool:
     return start_time(server.pid) == server.started
 
 
+def write_record(workspace: Workspace, server: ServerRecord) -> None:
+    write_atomically(_record(workspace), server.model_dump_json(indent=1) + "\n")
+
+
 def start_time(pid: int) -> str:
     """When a process started; empty if there is none."""
     try:
@@ -234,7 +240,3 @@ def _server_environment(workspace: Workspace) -> dict[str, str]:
         "PREFECT__SERVER_FINAL": "1",
         "DO_NOT_TRACK": "true",
     }
-
-
-def record_json(server: ServerRecord) -> str:
-    return json.dumps(server.model_dump(), indent=1) + "\n"

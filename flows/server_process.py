@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from flows.server import HOST, ServerRecord, StartedBy, in_use, read_record, record_json, start_time
-from tasks.runtime.workspace import Workspace, write_atomically
+from flows.server import HOST, ServerRecord, StartedBy, in_use, read_record, start_time, write_record
+from tasks.runtime.workspace import Workspace
 
 WATCH_SECONDS = 1.0
 
@@ -59,7 +59,7 @@ def main(root: str, started_by: StartedBy, port: str, idle_seconds: str) -> None
         log="logs/prefect-server.log",
         started_by=started_by,
     )
-    write_atomically(workspace.root / "server.json", record_json(record))
+    write_record(workspace, record)
 
     import uvicorn
     from prefect.server.api.server import create_app
@@ -67,31 +67,35 @@ def main(root: str, started_by: StartedBy, port: str, idle_seconds: str) -> None
     traffic = Traffic(create_app(final=True))
     config = uvicorn.Config(traffic, log_config=None, access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
-    limit = float(idle_seconds) if started_by == "run" else None
-    threading.Thread(target=watch, args=(workspace, record, traffic, limit, server), daemon=True).start()
+    threading.Thread(target=watch, args=(workspace, traffic, float(idle_seconds), server), daemon=True).start()
     try:
         server.run(sockets=[listener])
     finally:
-        if read_record(workspace) == record:
+        if _ours(read_record(workspace)):
             (workspace.root / "server.json").unlink(missing_ok=True)
 
 
-def watch(workspace: Workspace, record: ServerRecord, traffic: Traffic, limit: float | None, server: Any) -> None:
+def watch(workspace: Workspace, traffic: Traffic, idle_seconds: float, server: Any) -> None:
     home = workspace.prefect_home.stat().st_ino
     last_use = time.monotonic()
     while True:
         time.sleep(WATCH_SECONDS)
         try:
-            gone = workspace.prefect_home.stat().st_ino != home or read_record(workspace) != record
-            if not gone and limit is not None and in_use(workspace):
+            record = read_record(workspace)
+            gone = workspace.prefect_home.stat().st_ino != home or not _ours(record)
+            if not gone and in_use(workspace):
                 last_use = time.monotonic()
         except OSError:
             gone = True
         idle = min(traffic.idle_seconds(), time.monotonic() - last_use)
-        if gone or (limit is not None and idle > limit):
+        if gone or (record and record.started_by == "run" and idle > idle_seconds):
             server.should_exit = True
             time.sleep(10)
             os._exit(0)  # what could not end in time has nothing left to serve
+
+
+def _ours(record: ServerRecord | None) -> bool:
+    return record is not None and record.pid == os.getpid()
 
 
 def bind(port: int) -> socket.socket:

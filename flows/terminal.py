@@ -51,13 +51,11 @@ class Terminal:
     def line(self, text: str) -> None:
         self._console.print(text)
 
-    def started(self, node: str, reason: str) -> None:
+    def started(self, node: str, reason: str) -> None:  # noqa: ARG002  # the plan tells reasons
         self._rate = _Rate()
         self._told = time.monotonic()
         if self._console.is_terminal:
             self._start_bar(node)
-        elif reason:
-            self.line(f" {node:<20} running: {reason}")
 
     def progress(self, node: str, done: float, total: float, unit: str, note: str) -> None:
         rate = self._rate.update(done)
@@ -74,8 +72,7 @@ class Terminal:
         self.line(f" {node:<20} waits for {what}")
 
     def said(self, node: str, line: str) -> None:
-        if not self._console.is_terminal:
-            self.line(f" {node:<20} {line}")
+        """It is in the node's log already."""
 
     def finished(self, node: str, artifact: Artifact, record: NodeRecord) -> None:
         self._stop_bar()

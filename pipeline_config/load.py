@@ -120,13 +120,18 @@ def apply_override(values: dict[str, Any], origins: dict[Place, str], override: 
     *parents, last = (int(part) if part.isdigit() else part for part in key.split("."))
     for part in (*parents, last):
         place = (*place, part)
+        if isinstance(part, int) and isinstance(here, dict) and not here:
+            raise ConfigError(
+                f"{key!r} (command line): the list is not written out in the config file, so that its entries cannot "
+                "be counted. Write it into the file (textmill validate shows it)."
+            )
         if isinstance(here, list) and not (isinstance(part, int) and part < len(here)):
             raise ConfigError(
                 f"{key!r} (command line): {part!r} is no place in a list of {len(here)}; they are counted from 0."
             )
         if part == last and len(place) == len(parents) + 1:
             break
-        nested = here[part] if isinstance(here, list) else here.get(part)
+        nested = here[part] if isinstance(here, list) else here.get(str(part))  # type: ignore[index]
         if not isinstance(nested, dict | list):
             nested = {}
             here[part] = nested
@@ -164,6 +169,7 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
             return f"{dotted!r} is missing ({origin}).{what}"
         case "union_tag_invalid" | "union_tag_not_found":
             tags = detail.get("ctx", {}).get("expected_tags", "")
+            origin = origins.get((*place, "kind"), origin)
             return f"{dotted}.kind ({origin}): expected one of {tags}."
         case "value_error":
             message = detail["msg"].removeprefix("Value error, ")

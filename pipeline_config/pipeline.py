@@ -68,9 +68,16 @@ class PipelineConfig(Section):
             raise ValueError(
                 "finetune.base.enabled=false, but the fine-tuned base is the teacher of distill. Enable it."
             )
-        for part in (finetune.frozen, finetune.base):
-            if part.layers is not None and self.tokenizer.vocabulary.kind == "train":
-                break
+        near = self.select.near_duplicates
+        if near and self.measure.signature.permutations % near.bands:
+            raise ValueError(
+                f"select.near_duplicates.bands={near.bands} does not divide "
+                f"measure.signature.permutations={self.measure.signature.permutations}; take a divisor."
+            )
+        if self.promotion.variant == "int8" and self.compress.backend.kind != "onnx_int8":
+            raise ValueError(
+                f"promotion.variant=int8, but compress.backend.kind={self.compress.backend.kind} makes no such variant."
+            )
         if self.tokenizer.vocabulary.kind == "train":
             if not (pretrain.objective.kind == "mlm" and pretrain.objective.init.kind == "scratch"):
                 raise ValueError(

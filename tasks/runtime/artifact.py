@@ -110,8 +110,8 @@ class InputFiles(Artifact):
 
     @property
     def folder(self) -> Path:
-        """Of a model directory: the folder that its files lie in."""
-        return self.files[0].path.parent
+        """Of a model directory: the folder that its files lie in; some may lie in folders below."""
+        return min((file.path.parent for file in self.files), key=lambda path: len(path.parts))
 
 
 class RawCorpus(Artifact):

@@ -129,6 +129,8 @@ def main() -> int:
     job = Job.model_validate_json(sys.stdin.buffer.read())
 
     def send(event: dict[str, Any]) -> None:
+        if event["event"] == "say":
+            print(event["message"], flush=True)  # standard output is the node's log
         pipe.write(json.dumps(event, ensure_ascii=True) + "\n")
 
     try:

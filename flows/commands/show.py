@@ -1,0 +1,238 @@
+"""What there is, and where it came from: the workspace, a node, a model, or one document.
+
+  textmill show                            the nodes of the workspace
+  textmill show finetune.adapted           what a node was made from, its config and figures
+  textmill show cloud-security@champion    what a model was made from, back to the input files
+  textmill show doc:7f3a9c                 the fate of a document; a file of text works too
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.arguments import add_json, add_workspace
+from tasks.runtime.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from tasks.runtime.artifact import Manifest
+    from tasks.runtime.store import Store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", nargs="?", metavar="REF", help="node, MODEL@alias, MODEL/version, doc:ID or file")
+    add_workspace(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from tasks.runtime.store import Store
+    from tasks.runtime.workspace import Workspace
+
+    workspace = Workspace(args.workspace.resolve())
+    if not workspace.artifacts.is_dir():
+        raise RefusedInput(f"{args.workspace}: nothing has run here yet. To begin: textmill run")
+    store = Store(workspace)
+    reference: str | None = args.reference
+    if reference is None:
+        report = _workspace(store)
+        lines = _workspace_lines(report)
+    elif reference.startswith("doc:") or Path(reference).is_file():
+        report = _document(store, reference)
+        lines = report["lines"]
+    elif reference in (nodes := _current(store)):
+        report = _node(store, reference, nodes[reference])
+        lines = _node_lines(report)
+    elif "@" in reference or "/" in reference:
+        report = _model(store, reference)
+        lines = _model_lines(report)
+    else:
+        raise RefusedInput(
+            f"{reference!r} is no node that has run here, no MODEL@alias or MODEL/version, no doc:ID and no file.\n"
+            f"  Nodes: {', '.join(nodes)}"
+        )
+    store.digests.save()
+    print(json.dumps(report, indent=1) if args.json else "\n".join(lines))
+    return 0
+
+
+def _current(store: Store) -> dict[str, str]:
+    """The nodes of the newest runs and their fingerprints, in the order of the road."""
+    from tasks.runtime.runs import last_fingerprints
+
+    return last_fingerprints(store.workspace)
+
+
+def _workspace(store: Store) -> dict[str, Any]:
+    rows = []
+    for node, fingerprint in _current(store).items():
+        folder = store.workspace.artifact(node, fingerprint)
+        manifest, damage = store.verify(folder)
+        execution = store.execution(folder)
+        rows.append(
+            {
+                "node": node,
+                "kind": manifest.kind if manifest else None,
+                "fingerprint": fingerprint,
+                "digest": manifest.digest if manifest else None,
+                "state": damage or "intact",
+                "made": execution.started if execution else None,
+                "seconds": execution.seconds if execution else None,
+                "disk_bytes": execution.disk_bytes if execution else None,
+            }
+        )
+    return {"workspace": str(store.workspace.root), "nodes": rows}
+
+
+def _workspace_lines(report: dict[str, Any]) -> list[str]:
+    from flows.terminal import duration, size
+
+    lines = [f" {'node':<20} {'artifact':<16} {'digest':<12} {'made':<20} {'time':>10} {'size':>9}"]
+    for row in report["nodes"]:
+        if row["state"] != "intact":
+            lines.append(f" {row['node']:<20} {row['state']}")
+            continue
+        time = duration(row["seconds"] or 0)
+        made, disk = (row["made"] or "")[:19].replace("T", " "), size(row["disk_bytes"] or 0)
+        lines.append(f" {row['node']:<20} {row['kind']:<16} {row['digest'][:10]:<12} {made:<20} {time:>10} {disk:>9}")
+    return lines
+
+
+def _node(store: Store, node: str, fingerprint: str) -> dict[str, Any]:
+    folder = store.workspace.artifact(node, fingerprint)
+    manifest, damage = store.verify(folder)
+    if manifest is None:
+        raise RefusedInput(f"{node}: its artifact is {damage}. To make it again: textmill run --until {node}")
+    execution = store.execution(folder)
+    return {
+        "node": node,
+        "folder": str(folder),
+        "manifest": manifest.model_dump(mode="json"),
+        "execution": execution.model_dump() if execution else None,
+        "lineage": list(_lineage(store, manifest)),
+    }
+
+
+def _lineage(store: Store, manifest: Manifest, depth: int = 0, seen: set[str] | None = None) -> Iterator[dict[str, Any]]:
+    """What an artifact was made from, depth first; what was told already is only named."""
+    seen = set() if seen is None else seen
+    for name, record in manifest.inputs.items():
+        told = record.fingerprint in seen
+        seen.add(record.fingerprint)
+        entry = {"depth": depth, "as": name, "told": told, **record.model_dump(exclude={"files"})}
+        if record.files:
+            entry["files"] = record.files
+        yield entry
+        if not told and not record.files:
+            before, _ = store.verify(store.workspace.artifact(record.node, record.fingerprint))
+            if before is not None:
+                yield from _lineage(store, before, depth + 1, seen)
+
+
+def _node_lines(report: dict[str, Any]) -> list[str]:
+    from flows.terminal import duration, size
+
+    manifest, execution = report["manifest"], report["execution"]
+    lines = [
+        f"{report['node']}: {manifest['kind']}, stage {manifest['stage']} version {manifest['version']}",
+        f"  folder       {report['folder']}",
+        f"  fingerprint  {manifest['fingerprint']}",
+        f"  digest       {manifest['digest']}",
+    ]
+    if execution:
+        versions = ", ".join(f"{name} {version}" for name, version in execution["versions"].items())
+        lines += [
+            f"  made         {execution['started']} in {duration(execution['seconds'])} "
+            f"({duration(execution['cpu_seconds'])} of CPU), {size(execution['memory_bytes'])} memory, "
+            f"{size(execution['disk_bytes'])} on disk",
+            f"  with         {versions}",
+        ]
+    lines += ["", "made from", *_lineage_lines(report["lineage"]), "", "config", *_yaml(manifest["config"])]
+    lines += ["", "figures", *_yaml(_brief(manifest["metrics"]))]
+    return lines
+
+
+def _lineage_lines(lineage: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for entry in lineage:
+        indent = "  " * (entry["depth"] + 1)
+        above = "  (see above)" if entry["told"] else ""
+        lines.append(f"{indent}{entry['node']}  {entry['digest'][:10]}{above}")
+        files = list(entry.get("files", {}).items())
+        if entry["told"]:
+            continue
+        lines += [f"{indent}  {name}  sha256 {sha256[:10]}" for name, sha256 in files[:3]]
+        if len(files) > 3:
+            lines.append(f"{indent}  and {len(files) - 3} more files (--json names all)")
+    return lines
+
+
+def _yaml(value: Any) -> list[str]:
+    import yaml
+
+    text = yaml.safe_dump(value, sort_keys=False, width=96, default_flow_style=None, allow_unicode=True)
+    return [f"  {line}" for line in text.rstrip().splitlines()]
+
+
+def _brief(value: Any) -> Any:
+    """Long lists shortened, floats rounded: the whole is in --json."""
+    if isinstance(value, dict):
+        items = list(value.items())
+        shown = {key: _brief(item) for key, item in items[:40]}
+        return shown if len(items) <= 40 else shown | {"…": f"{len(items) - 40} more"}
+    if isinstance(value, list):
+        return [_brief(item) for item in value[:12]] + ([f"… {len(value) - 12} more"] if len(value) > 12 else [])
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _model(store: Store, reference: str) -> dict[str, Any]:
+    from tasks.runtime.registry import Registry
+
+    registry = Registry(store.workspace)
+    version = registry.resolve(reference)
+    aliases = [alias for alias, number in registry.aliases(version.model).items() if number == version.version]
+    manifest, damage = store.verify(store.workspace.artifact(version.node, version.fingerprint))
+    return {
+        "model": version.model,
+        "version": version.version,
+        "aliases": aliases,
+        "tags": dict(version.tags),
+        "folder": str(registry.folder(version)),
+        "damage": list(registry.damage(version)),
+        "artifact": damage or "intact",
+        "lineage": list(_lineage(store, manifest)) if manifest else [],
+        "config": manifest.config if manifest else None,
+        "card": (registry.folder(version) / "README.md").read_text(encoding="utf-8"),
+    }
+
+
+def _model_lines(report: dict[str, Any]) -> list[str]:
+    tags = report["tags"]
+    aliases = ", ".join(f"@{alias}" for alias in report["aliases"]) or "no alias"
+    lines = [
+        f"{report['model']} version {report['version']} ({tags.get('variant')}): {aliases}",
+        f"  files        {report['folder']}" + (f"  DAMAGED: {', '.join(report['damage'])}" if report["damage"] else ""),
+        f"  digest       {tags.get('digest')}",
+        f"  node         {tags.get('node')}, fingerprint {tags.get('fingerprint')}",
+    ]
+    if report["lineage"]:
+        lines += ["", "made from", *_lineage_lines(report["lineage"])]
+    else:
+        lines += ["", f"its artifact in this workspace is {report['artifact']}; the version is a full copy and stands"]
+    return [*lines, "", report["card"].rstrip()]
+
+
+def _document(store: Store, reference: str) -> dict[str, Any]:
+    """The fate of a document, from the newest artifacts of the curation."""
+    from tasks.curation.fate import tell_fate
+
+    nodes = _current(store)
+    missing = [node for node in ("ingest.corpus", "clean", "measure", "select") if node not in nodes]
+    if missing:
+        raise RefusedInput(f"{missing[0]} has not run here yet, so that no document has a fate. textmill run --until select")
+    folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
+    seen_by = [node for node in nodes if node in ("tokenizer", "pack", "pretrain", "distill")]
+    return tell_fate(reference, *folders, seen_by=seen_by)
