@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ingest_sources import files_for, text_config
 
 from pipeline_config.ingest import Source, TextConfig
 from tasks.corpus.account import Account
@@ -19,6 +18,7 @@ from tasks.corpus.document import document_id, read_documents, text_digest
 from tasks.ingest.corpus import Identity
 from tasks.ingest.stage import ingest_text
 from tasks.runtime.errors import StageFailed
+from tests.ingest.sources import files_for, text_config
 
 
 def ingest(run_stage: Any, workspace: Path, config: TextConfig) -> Any:

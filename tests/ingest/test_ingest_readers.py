@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ingest_sources import files_for, text_config
 
 from pipeline_config.ingest import Csv, Json, PlainText
 from tasks.ingest.readers import delimited, json_tree, plain
 from tasks.ingest.readers.record import Record, Unreadable, lines
 from tasks.ingest.rows import Row, rows
 from tasks.runtime.errors import StageFailed
+from tests.ingest.sources import files_for, text_config
 
 
 def read(workspace: Path, path: str, **options: Any) -> list[Row | Unreadable]:

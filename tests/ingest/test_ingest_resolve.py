@@ -10,12 +10,12 @@ from typing import Any
 
 import datasets
 import pytest
-from ingest_sources import files_for, hashed, labels_config, text_config
 from pydantic import ValidationError
 
 from pipeline_config.ingest import Source, TextConfig
 from tasks.ingest.resolve import resolve
 from tasks.runtime.errors import RefusedInput
+from tests.ingest.sources import files_for, hashed, labels_config, text_config
 
 
 def names(path: str | tuple[str, ...], workspace: Path, **options: Any) -> list[str]:
