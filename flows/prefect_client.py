@@ -39,7 +39,8 @@ def client_environment(workspace: Workspace, api_url: str) -> dict[str, str]:
         "PREFECT_HOME": str(workspace.prefect_home),
         "PREFECT_API_URL": api_url,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a server that is gone is an error, not a second server
-        "PREFECT_CLIENT_MAX_RETRIES": "4",  # 30 s: time enough to start a server that died again
+        # 30 s: time enough to start a server that died again.
+        "PREFECT_CLIENT_MAX_RETRIES": os.environ.get("PREFECT_CLIENT_MAX_RETRIES", "4"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
@@ -51,13 +52,14 @@ def client_environment(workspace: Workspace, api_url: str) -> dict[str, str]:
 def server_needed() -> Iterator[None]:
     """Around a flow: a server that cannot be reached any more ends it with a sentence, and at once."""
     import httpx
+    from prefect.exceptions import ObjectNotFound
 
     try:
         yield
-    except httpx.TransportError as error:
+    except (httpx.TransportError, ObjectNotFound) as error:  # gone, or another server has its port
         _forget_events()
         raise StageFailed(
-            f"The Prefect server at {os.environ.get('PREFECT_API_URL')} no longer answers ({error}). "
+            f"The Prefect server at {os.environ.get('PREFECT_API_URL')} no longer answers for this run ({error}). "
             "What is done is kept: run again to go on."
         ) from error
 
