@@ -4,7 +4,7 @@ textmill predict cloud-security --text "Bucket policy allows anonymous reads"
 textmill predict cloud-security@challenger --file findings.csv --out labelled.jsonl
 
 Every row of the file gives one line of JSON, in its order: the row with its label and score (the probability of the
-label), or its line number and what is wrong with it.
+label; a `label` or `score` that it had becomes `label_given`, `score_given`), or its line and what is wrong with it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     version = registry.resolve(args.model)
     classifier = _load(registry.folder(version), version.variant)
     answers = _answers(rows, classifier)
-    if args.text:
+    if args.text or (args.json and args.out is None):
         _show(list(answers), f"{version.model} version {version.version}", as_json=args.json)
         return 0
     if args.out is None:
@@ -83,9 +83,11 @@ def _load(folder: Path, variant: str) -> Any:
 
         return OnnxClassifier(folder)
     if (folder / "textmill.json").is_file():
+        from tasks.modelling.encoder import quiet
         from tasks.promotion.pyfunc_torch import Classifier as TorchClassifier
 
-        return TorchClassifier(folder)
+        with quiet():
+            return TorchClassifier(folder)
     raise RefusedInput(f"variant {variant!r} does not label texts: choose a version of the task model.")
 
 
@@ -106,7 +108,10 @@ def _label(rows: Sequence[Row], classifier: Any) -> Iterator[dict[str, Any]]:
             yield {"line": row.line, "error": row.problem}
         else:
             label, score = next(found)
-            yield {**row.fields, "label": label, "score": round(score, 6)}
+            given = {
+                f"{name}_given" if name in ("label", "score") else name: value for name, value in row.fields.items()
+            }
+            yield {**given, "label": label, "score": round(score, 6)}
 
 
 def _write(answers: Iterator[dict[str, Any]], out: TextIO, file: Path) -> tuple[int, int]:
@@ -135,7 +140,5 @@ def _show(answers: list[dict[str, Any]], model: str, *, as_json: bool) -> None:
             print(f" --text {answer['line']}: {answer['error']}")
         else:
             text = " ".join(answer["text"].split())
-            room = 100 - width - 11
-            print(
-                f" {answer['label']:<{width}}  {answer['score']:5.1%}  {text if len(text) <= room else text[: room - 1] + '…'}"
-            )
+            shown = text if len(text) <= 85 - width else text[: 84 - width] + "…"
+            print(f" {answer['label']:<{width}}  {answer['score']:5.1%}  {shown}")

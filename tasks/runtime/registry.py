@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +21,10 @@ from typing import Any
 
 from tasks.runtime.artifact import Artifact, sha256_of
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.model_folder import FILES, Served, build_folder, list_files
 from tasks.runtime.tracking import experiment_of, open_client
 from tasks.runtime.workspace import Workspace
 
-FILES = "textmill/files.json"
 ALIASES = ("challenger", "champion", "previous")
 
 
@@ -59,16 +57,6 @@ class Version:
         return self.tags.get("fingerprint", "")
 
 
-@dataclass(frozen=True)
-class Served:
-    """How a version answers: code with a `Classifier(folder).predict(texts)`, and the packages that it needs."""
-
-    code: Path
-    packages: tuple[str, ...]
-    example: str
-    """A text for the input example."""
-
-
 @dataclass
 class Registry:
     """All registry calls of one workspace."""
@@ -78,6 +66,17 @@ class Registry:
     @cached_property
     def client(self) -> Any:
         return open_client(self.workspace)
+
+    @staticmethod
+    def existing(workspace: Workspace) -> Registry:
+        """The registry of a workspace in which something was run.
+
+        Raises:
+            RefusedInput: there is none, and asking makes none.
+        """
+        if not os.environ.get("MLFLOW_TRACKING_URI") and not (workspace.root / "mlflow.db").is_file():
+            raise RefusedInput(f"{workspace.root}: nothing is registered here. Make something first: textmill run")
+        return Registry(workspace)
 
     def versions(self, model: str) -> tuple[Version, ...]:
         """All versions of a model, oldest first."""
@@ -164,8 +163,8 @@ class Registry:
         # Beside the destination, so that nothing is copied across devices and no small /tmp fills up.
         with tempfile.TemporaryDirectory(prefix=".registering-", dir=self.workspace.root) as temporary:
             folder = Path(temporary) / "model"
-            _build(folder, logged, run_id, files, served)
-            tags["files"] = _list_files(folder)
+            build_folder(folder, logged, run_id, files, served)
+            tags["files"] = list_files(folder)
             self.client.log_model_artifacts(logged.model_id, str(folder))
         self.client.finalize_logged_model(logged.model_id, "READY")
         if run_id:
@@ -255,58 +254,6 @@ def _global_address(address: str) -> Iterator[None]:
         yield
     finally:
         mlflow.set_tracking_uri(before)
-
-
-def _build(folder: Path, logged: Any, run_id: str, files: Mapping[str, Path], served: Served | None) -> None:
-    """Write the MLflow model into `folder`, which does not exist yet."""
-    from mlflow.models import Model
-
-    description = Model(artifact_path=logged.artifact_location, run_id=run_id or None, model_id=logged.model_id)
-    if served is None:
-        folder.mkdir()
-        description.add_flavor("textmill", loads_with="transformers.AutoModel")
-        description.save(str(folder / "MLmodel"))
-    else:
-        _save_pyfunc(folder, description, served)
-    for name, path in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / name)
-
-
-def _save_pyfunc(folder: Path, description: Any, served: Served) -> None:
-    import mlflow.pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    serve = folder.with_name("serve.py")
-    shutil.copyfile(served.code, serve)
-    mlflow.pyfunc.save_model(
-        str(folder),
-        python_model=str(Path(__file__).with_name("pyfunc.py")),
-        artifacts={"serve": serve.as_uri()},
-        mlflow_model=description,
-        signature=ModelSignature(
-            inputs=Schema([ColSpec("string", "text")]),
-            outputs=Schema([ColSpec("string", "label"), ColSpec("double", "score")]),
-        ),
-        input_example={"text": [served.example]},
-        pip_requirements=[*_pinned(("mlflow", "pandas")), *_pinned(served.packages)],
-    )
-
-
-def _pinned(packages: Sequence[str]) -> list[str]:
-    """Requirements at the installed versions; a local build label (`+cpu`) is on no index and is left out."""
-    return [f"{name}=={importlib.metadata.version(name).partition('+')[0]}" for name in packages]
-
-
-def _list_files(folder: Path) -> str:
-    listed = {
-        path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-    text = json.dumps(listed, indent=1).encode()
-    (folder / FILES).parent.mkdir(exist_ok=True)
-    (folder / FILES).write_bytes(text)
-    return hashlib.sha256(text).hexdigest()
 
 
 def _version(found: Any) -> Version:

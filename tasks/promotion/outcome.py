@@ -1,0 +1,80 @@
+"""How a promotion ended, for programs and for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.promotion.gates import Verdict
+
+
+@dataclass(frozen=True)
+class Registered:
+    name: str
+    version: int
+    variant: str
+    digest: str
+    node: str
+    new: bool
+    """False if an equal version was there already."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """How a promotion ended."""
+
+    model: str
+    candidate: int
+    variant: str
+    verdict: Verdict | None
+    """None if the candidate was champion already."""
+    promoted: bool
+    champion: int | None
+    """The version in use now."""
+    former: int | None
+    """The version in use before."""
+    overridden: str = ""
+    """The reason that was given for promoting against the verdict."""
+    versions: tuple[Registered, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        return self.verdict is not None and not self.verdict.passed and not self.promoted
+
+    def as_json(self) -> dict[str, Any]:
+        gates = [asdict(gate) for gate in self.verdict.gates] if self.verdict else []
+        return {
+            "model": self.model,
+            "version": self.candidate,
+            "variant": self.variant,
+            "promoted": self.promoted,
+            "passed": self.verdict.passed if self.verdict else None,
+            "champion": self.champion,
+            "former": self.former,
+            "overridden": self.overridden,
+            "gates": gates,
+        }
+
+    def sentence(self) -> str:
+        """What happened, and what to do about it."""
+        which = f"{self.model} version {self.candidate}"
+        if self.promoted:
+            before = f" Before it: version {self.former}." if self.former else ""
+            if self.overridden:
+                return f"promoted against its gates: {which} ({self.variant}) is champion.{before}"
+            count = len(self.verdict.gates) if self.verdict else 0
+            return f"promoted: {which} ({self.variant}) is champion. All {count} gates passed.{before}"
+        if self.champion == self.candidate:
+            return f"{which} ({self.variant}) is champion already. Nothing was changed."
+        now = f"Champion is still version {self.champion}." if self.champion else "There is no champion."
+        if not self.refused:
+            return (
+                f"{which} ({self.variant}) is challenger; all gates passed. {now}\n"
+                f"  promotion.auto is off: textmill promote {self.model} {self.candidate}"
+            )
+        assert self.verdict is not None
+        why = "; ".join(gate.note for gate in self.verdict.refused)
+        return (
+            f"version {self.candidate} stays challenger: it {why}.\n"
+            f'  {now} To promote all the same: textmill promote {self.model} {self.candidate} --override "why"'
+        )
