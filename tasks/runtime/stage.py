@@ -31,6 +31,7 @@ from tasks.runtime.artifact import (
     files_of,
     sha256_of,
 )
+from tasks.runtime.errors import StageFailed
 from tasks.runtime.fingerprint import fingerprint, resolved
 from tasks.runtime.settings import Settings
 
@@ -179,7 +180,10 @@ class Stage(Generic[P, A_co]):
     def execute(self, job: Job, emit: Emit, settings: Settings) -> A_co:
         """Do the work of `job` in this process."""
         arguments = self.arguments(job)
-        context = Context(job=job, recipe=self.recipe(job.node, arguments), settings=settings, emit=emit)
+        recipe = self.recipe(job.node, arguments)
+        if recipe.fingerprint != job.fingerprint:
+            raise StageFailed(f"{job.node}: the program was changed while this run was under way. Run again.")
+        context = Context(job=job, recipe=recipe, settings=settings, emit=emit)
         return self.function(context, **arguments)  # type: ignore[call-arg]  # `P` in a mapping cannot be typed
 
 
