@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Time limits per example are for idle machines; pytest's own timeout stands.
+settings.register_profile("textmill", deadline=None)
+settings.load_profile("textmill")
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

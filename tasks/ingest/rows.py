@@ -36,6 +36,7 @@ def rows(source: Source, file: InputFile) -> Iterator[Row | Unreadable]:
     """Every record of one file, in the order of the file, as a row or as what is wrong with it."""
     if file.size == 0:
         yield Unreadable(line=1, size=0, reason="the file is empty", excerpt="")
+        return
     for record in records(source, file):
         if isinstance(record, Unreadable):
             yield record
@@ -111,7 +112,7 @@ def _text(columns: dict[str, Any], source: Source) -> str:
     for value in found:
         for item in value if isinstance(value, list) else [value]:
             if not isinstance(item, str | None):
-                raise Malformed(f"the text is a {type(item).__name__}")
+                raise Malformed(f"the text is no text: {type(item).__name__}")
             if item and not item.isspace():
                 parts.append(item)
     return source.separator.join(parts)
@@ -155,7 +156,7 @@ class Quarantine:
 
     def __init__(self, path: Path) -> None:
         self.reasons: dict[str, int] = {}
-        """How often each reason was met; figures in a reason are left out."""
+        """How often each reason was met, its particulars left out."""
         self._writer = pq.ParquetWriter(path, self.SCHEMA)
         self._held: list[dict[str, Any]] = []
 
@@ -170,7 +171,6 @@ class Quarantine:
 
     def add(self, source: str, file: str, item: Unreadable) -> None:
         reason = item.reason.split(":")[0].split(";")[0]
-        reason = " ".join(word for word in reason.split() if not word.isdigit())
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self._held.append(
             {

@@ -105,6 +105,8 @@ def draw(y: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
     quota = np.maximum(1, np.floor(exact)).astype(np.int64)
     for place in np.argsort(-(exact - quota), kind="stable")[: max(0, limit - int(quota.sum()))]:
         quota[place] += 1
+    while quota.sum() > max(limit, len(labels)):  # the one of a rare label is taken from a frequent one
+        quota[np.argmax(np.where(quota > 1, quota - exact, -np.inf))] -= 1
     generator = np.random.default_rng(seed)
     used[:] = False
     for label, take in zip(labels, quota, strict=True):

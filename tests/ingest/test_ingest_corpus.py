@@ -100,7 +100,7 @@ def test_quarantine_says_file_line_reason_and_excerpt(run_stage: Any, put: Any, 
     assert rows[0]["excerpt"] == '{"text": "caf\\xe9"}'[:200]
     assert rows[0]["reason"] == "not UTF-8: byte 0xe9 at 13"
     assert len(rows[1]["excerpt"]) == 200
-    assert artifact.metrics["quarantined"] == {"line of bytes": 1, "not UTF-8": 1, "the file is empty": 1}
+    assert artifact.metrics["quarantined"] == {"too long": 1, "not UTF-8": 1, "the file is empty": 1}
 
 
 def test_metadata_tells_where_a_document_comes_from(run_stage: Any, put: Any, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_json_lines_quarantine_one_line_each(put: Any, tmp_path: Path) -> None:
         "fine",
         "! 3: not JSON: Expecting value: line 1 column 1 (char 0)",
         "! 4: no column 'text'; there are other",
-        "! 5: the text is a int",
+        "! 5: the text is no text: int",
         "! 6: empty text",
         "! 7: holds a NUL character",
         "! 8: holds half of a surrogate pair, which is no character",
@@ -197,7 +197,7 @@ def test_csv_quoting() -> None:
 def test_csv_damage_costs_one_line() -> None:
     content = b'text,label\nthree,cells,here\n"bad"x,1\n\xff,4\n"open,1\nfine,2\nlast,5\n'
     assert csv_rows(content) == [
-        (2, "3 columns; expected 2"),
+        (2, "wrong number of columns: 3, expected 2"),
         (3, "not a row of CSV: ',' expected after '\"'"),
         (4, "not UTF-8: byte 0xff at 0"),
         (5, "a quote is opened and never closed"),

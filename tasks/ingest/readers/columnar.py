@@ -35,7 +35,7 @@ def read(path: Path, name: str, kind: str, limit: int) -> Iterator[Record | Unre
                         row[column] = names[row[column]]
                 raw = canonical(row)
                 if len(raw) > limit:
-                    yield unreadable(number, raw, f"row of {len(raw)} bytes; max_record_bytes is {limit}")
+                    yield unreadable(number, raw, f"too long: row of {len(raw)} bytes, max_record_bytes is {limit}")
                 else:
                     yield Record(line=number, raw=raw, value=row)
     except (UnicodeDecodeError, pa.ArrowInvalid, OSError) as error:

@@ -23,7 +23,7 @@ def read(file: IO[bytes], options: Csv, limit: int) -> Iterator[Record | Unreada
             if options.header:
                 continue
         if len(cells) != len(names):
-            yield unreadable(line, raw, f"{len(cells)} columns; expected {len(names)}")
+            yield unreadable(line, raw, f"wrong number of columns: {len(cells)}, expected {len(names)}")
         else:
             yield Record(line=line, raw=raw, value=dict(zip(names, cells, strict=True)))
 

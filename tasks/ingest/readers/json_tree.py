@@ -43,7 +43,7 @@ def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unread
     for number, value in enumerate(found, start=1):
         record = canonical(value)
         if len(record) > limit:
-            yield unreadable(number, record, f"record of {len(record)} bytes; max_record_bytes is {limit}")
+            yield unreadable(number, record, f"too long: record of {len(record)} bytes, max_record_bytes is {limit}")
         elif isinstance(value, dict | str):
             yield Record(line=number, raw=record, value=value)
         else:

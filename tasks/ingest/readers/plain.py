@@ -37,7 +37,7 @@ def _whole(file: IO[bytes], limit: int) -> Record | Unreadable:
     size = len(raw)
     while chunk := file.read(1 << 20):
         size += len(chunk)
-    reason = f"file of {size} bytes; max_record_bytes is {limit} (or read it with format.unit: paragraph)"
+    reason = f"too long: file of {size} bytes, max_record_bytes is {limit} (or read it with format.unit: paragraph)"
     return unreadable(1, raw, reason, size)
 
 

@@ -93,4 +93,4 @@ def lines(file: IO[bytes], limit: int) -> Iterator[tuple[int, bytes] | Unreadabl
         while not ended and (chunk := file.readline(_CHUNK)):
             ended = chunk.endswith(b"\n")
             size += len(chunk) - ended
-        yield unreadable(number, head, f"line of {size} bytes; max_record_bytes is {limit}", size)
+        yield unreadable(number, head, f"too long: line of {size} bytes, max_record_bytes is {limit}", size)
