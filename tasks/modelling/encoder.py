@@ -123,9 +123,16 @@ def load_with_tokenizer(
     layers: tuple[int, ...] | None = None,
     dropout: float | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load an encoder and the road's tokenizer, and give the encoder rows for the tokens that were added."""
+    """Load an encoder and the tokenizer that it reads with; rows are made for tokens that were added to it.
+
+    A base model for which `tokenizer` was not made (one trained anew for an encoder from scratch) keeps its own.
+    """
     loaded = load_encoder(encoder_folder(encoder), layers=layers, dropout=dropout)
     fast, new_tokens = load_tokenizer_artifact(tokenizer)
+    if isinstance(encoder, InputFiles):
+        own, vocabulary = load_tokenizer(encoder.folder), fast.get_vocab()
+        if any(vocabulary.get(token) != index for token, index in own.get_vocab().items()):
+            return loaded, own
     resize_for_tokenizer(loaded, fast, new_tokens)
     return loaded, fast
 
