@@ -5,6 +5,7 @@ Pure: plain Python over plain figures.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,22 +86,33 @@ def ladder_table(
                 _score(row[main]),
                 f"{row[other]['value']:.2f}",
                 _gain(row["gain"], numbers),
-                "" if seconds is None else f"{seconds:.0f} s",
-                "" if row["size_bytes"] is None else f"{row['size_bytes'] / 1e6:.0f} MB",
-                "" if latency is None else f"{latency:.1f} ms",
+                "" if seconds is None else _duration(seconds),
+                "" if row["size_bytes"] is None else _size(row["size_bytes"]),
+                "" if latency is None else f"{latency:.1f} ms" if latency < 1000 else f"{latency / 1000:.1f} s",
             )
         )
-    return lines + [f" {note}" for note in _notes(metrics, measured, judged)]
+    notes = _notes(metrics, measured, judged)
+    return lines + [
+        line for note in notes for line in textwrap.wrap(note, WIDTH, initial_indent=" ", subsequent_indent="   ")
+    ]
 
 
 def _line(number: str, title: str, score: str, other: str, gain: str, cpu: str, size: str, latency: str) -> str:
-    line = f"{number:>2} {title:<28} {score:>10} {other:>8}  {gain:<26} {cpu:>6} {size:>6} {latency:>8}"
+    line = f"{number:>2} {title:<28} {score:>10} {other:>8} {gain:>23} {cpu:>7} {size:>6} {latency:>8}"
     return line.rstrip()
 
 
 def _score(score: Mapping[str, float]) -> str:
     half = (score["high"] - score["low"]) / 2
     return f"{score['value']:.2f} ±{half:.2f}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 1000 else f"{seconds / 60:.0f} min"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.0f} MB" if count < 999_500_000 else f"{count / 1e9:.1f} GB"
 
 
 def _gain(gain: Mapping[str, Any] | None, numbers: Mapping[str, int]) -> str:
@@ -118,11 +130,11 @@ def _notes(metrics: Mapping[str, Any], measured: Mapping[str, float], judged: in
     several = [f"{title} ({count})" for title, count in seeds.items() if count > 1]
     noise = "one seed, so seed noise is not in them"
     if several:
-        noise = "seed noise is in them only where there are several seeds"
+        noise = "seed noise is in some"
     share = 100 * metrics["confidence"]
     notes = [f"intervals: {share:g} %, bootstrap over {metrics['test_groups']} groups of the test set; {noise}"]
     if several:
-        notes += _wrapped("seeds: " + ", ".join(several))
+        notes.append("seed noise is in the intervals of several seeds alone: " + ", ".join(several))
     times = "for the first time" if judged == 1 else f"{judged} times now; what is chosen by it reads too well"
     notes.append(f"this test set has judged {times}")
     notes += _forgetting(metrics["forgetting"])
@@ -143,9 +155,3 @@ def _forgetting(forgetting: Mapping[str, Any] | None) -> list[str]:
     bounds = f"[{_signed(difference['low'])},{_signed(difference['high'])}]"
     change = f"{_signed(difference['value'])} {bounds}"
     return [f"forgetting: loss on general text {before['value']:.2f} → {after['value']:.2f} ({change}) nats per token"]
-
-
-def _wrapped(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, WIDTH - 1, subsequent_indent="  ")
