@@ -33,9 +33,11 @@ class ByteModel:
 
     def add(self, texts: Sequence[bytes]) -> None:
         """Count the n-grams of texts."""
-        for data, _ in self._chunks(texts):
+        for data, offsets in self._chunks(texts):
+            within = np.arange(len(data)) - np.repeat(offsets[:-1], np.diff(offsets))
             for n, window in enumerate(self._windows(data)):
-                slots, counts = np.unique(self._slots(window, n), return_counts=True)
+                own = window[within >= n]  # not those that begin in the text before
+                slots, counts = np.unique(self._slots(own, n), return_counts=True)
                 self._counts[n][slots] += counts.astype(np.uint32)
 
     def bits(self, texts: Sequence[bytes]) -> NDArray[np.float64]:

@@ -1,0 +1,107 @@
+"""One-sentence documents and the reason for which each rule drops them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline_config.selection import DOMAIN, Rule
+from tasks.curation.judge import judge
+from tasks.curation.measure import statistics
+
+GOOD = "Rotate the access keys of every user at least once in ninety days, and log who did it."
+RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
+
+
+def measured(texts: list[str], **more: list[Any]) -> dict[str, np.ndarray]:
+    columns = {
+        "language": ["en"] * len(texts),
+        "language_score": [0.9] * len(texts),
+        "bits_per_byte": [2.0] * len(texts),
+    }
+    columns["source"] = ["docs"] * len(texts)
+    return {**statistics(texts), **{name: np.array(values) for name, values in {**columns, **more}.items()}}
+
+
+@pytest.mark.parametrize(
+    ("config", "text", "reason", "value", "threshold"),
+    [
+        ({"kind": "word_count"}, "The tags.", "words: too low", 2, 3),
+        ({"kind": "word_count", "maximum": 5}, GOOD, "words: too high", 18, 5),
+        ({"kind": "mean_word_length", "maximum": 10}, "x" * 30 + " yy", "mean word length: too high", 16, 10),
+        ({"kind": "mean_word_length"}, "a b c d", "mean word length: too low", 1, 2),
+        ({"kind": "longest_word"}, "x" * 1001, "longest word: too high", 1001, 1000),
+        ({"kind": "symbols"}, "# one # two # three", "# per word: too high", 0.5, 0.1),
+        ({"kind": "symbols"}, "one … two …", "ellipses per word: too high", 0.5, 0.1),
+        ({"kind": "alphabetic_words"}, "1 2 3 4 five", "words with a letter: too low", 0.2, 0.3),
+        ({"kind": "stop_words"}, "Enable the firewall", "stop words: too low", 1, 2),
+        ({"kind": "special_characters"}, "=====---text", "special characters: too high", 8 / 12, 0.3),
+        ({"kind": "bullet_lines"}, "- one\n- two", "bullet lines: too high", 1, 0.9),
+        ({"kind": "ellipsis_lines"}, "Read more...", "lines ending in an ellipsis: too high", 1, 0.3),
+        ({"kind": "code_lines"}, "int a;\nint b;", "lines ending like code: too high", 1, 0.8),
+        ({"kind": "line_punctuation"}, "Home\nAbout us", "lines ending in punctuation: too low", 0, 0.12),
+        ({"kind": "short_lines"}, "Home\nAbout us", "short lines: too high", 1, 0.67),
+        ({"kind": "newlines"}, "a\nb\nc", "line feeds per word: too high", 2 / 3, 0.3),
+        ({"kind": "duplicate_lines"}, "same\nsame\nother", "duplicate lines: too high", 1 / 3, 0.3),
+        (
+            {"kind": "duplicate_lines"},
+            "a longer line\na longer line\nb\nc",
+            "characters in duplicate lines: too high",
+            13 / 31,
+            0.2,
+        ),
+        ({"kind": "duplicate_paragraphs"}, "same\n\nsame\n\nother", "duplicate paragraphs: too high", 1 / 3, 0.3),
+        ({"kind": "top_ngrams"}, "a b a b c", "most frequent 2-gram: too high", 6 / 9, 0.2),
+        ({"kind": "duplicate_ngrams"}, "a b c d e a b c d e", "duplicate 5-grams: too high", 5 / 19, 0.15),
+        ({"kind": "sentences"}, "One. Two.", "sentences: too low", 2, 5),
+        ({"kind": "curly_braces"}, "Set {a: b}", "curly braces: too high", 2, 0),
+        ({"kind": "lorem_ipsum"}, "Lorem ipsum dolor sit amet", "lorem ipsum: too high", 1, 0),
+    ],
+)
+def test_a_rule_says_why(config: dict[str, Any], text: str, reason: str, value: float, threshold: float):
+    verdict = judge(RULE.validate_python(config), measured([text]))
+    assert verdict.drop.tolist() == [True]
+    assert verdict.reasons[verdict.reason[0]] == reason
+    assert (verdict.value[0], verdict.threshold[0]) == pytest.approx((value, threshold))
+
+
+def test_every_rule_of_the_domain_keeps_a_plain_sentence():
+    assert not any(judge(rule, measured([GOOD])).drop.any() for rule in DOMAIN)
+
+
+def test_language_drops_what_is_confidently_foreign_and_what_is_hardly_wanted():
+    texts = measured(["a"] * 5, language=["en", "fr", "fr", "en", "de"], language_score=[0.9, 0.9, 0.4, 0.2, 0.65])
+    verdict = judge(RULE.validate_python({"kind": "language", "min_score": 0.3}), texts)
+    reasons = [
+        verdict.reasons[reason] if drop else "" for drop, reason in zip(verdict.drop, verdict.reason, strict=True)
+    ]
+    assert reasons == ["", "language: fr, wanted en", "", "language: hardly en", "language: de, wanted en"]
+    assert verdict.threshold[verdict.drop].tolist() == [0.65, 0.3, 0.65]
+    both = judge(RULE.validate_python({"kind": "language", "languages": ["en", "fr"]}), texts)
+    assert both.drop.tolist() == [False, False, False, False, True]
+
+
+def test_perplexity_cuts_both_tails_of_the_documents_it_judges():
+    bits = [float(value) for value in range(100)]
+    texts = measured(["one two"] * 100, bits_per_byte=bits, source=["a"] * 50 + ["b"] * 50)
+    rule = {"kind": "perplexity", "low_quantile": 0.1, "high_quantile": 0.9}
+    assert np.flatnonzero(judge(RULE.validate_python(rule), texts).drop).tolist() == [*range(10), *range(90, 100)]
+    half = judge(RULE.validate_python(rule | {"sources": ["b"]}), texts)
+    assert np.flatnonzero(half.drop).tolist() == [*range(50, 55), *range(95, 100)]
+    assert half.threshold[50] == pytest.approx(54.9)
+
+
+def test_a_rule_leaves_alone_what_it_does_not_judge():
+    texts = measured(["# # #", "# # # # #", "# # # # #"], source=["a", "a", "b"])
+    rule = RULE.validate_python({"kind": "symbols", "min_words": 4, "sources": ["a"]})
+    assert judge(rule, texts).drop.tolist() == [False, True, False]
+    lines = RULE.validate_python({"kind": "ellipsis_lines", "min_lines": 2})
+    assert judge(lines, measured(["a...", "a...\nb..."])).drop.tolist() == [False, True]
+
+
+def test_quantiles_out_of_order_are_refused():
+    with pytest.raises(ValidationError, match=r"low_quantile=0\.9 must be below"):
+        RULE.validate_python({"kind": "perplexity", "low_quantile": 0.9, "high_quantile": 0.1})
