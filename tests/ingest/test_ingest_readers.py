@@ -14,7 +14,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline_config.ingest import Csv, Json, PlainText
@@ -44,10 +44,12 @@ def csv_rows(content: bytes, **options: Any) -> list[Any]:
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
+@example(b"\xef\xbb\xbf12345\n6", 5)
+@example(b"12345\n\n123456", 5)
 def test_lines_lose_no_byte(content: bytes, limit: int) -> None:
-    content = content.replace(b"\r", b"").removeprefix(b"\xef\xbb\xbf")
-    expected = content.split(b"\n")
-    expected = expected[:-1] if expected[-1] == b"" else expected
+    content = content.replace(b"\r", b"")
+    expected = content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if content else []
+    expected = expected[:-1] if content.endswith(b"\n") else expected
     found = list(lines(io.BytesIO(content), limit))
     assert len(found) == len(expected)
     for number, (got, line) in enumerate(zip(found, expected, strict=True), start=1):

@@ -79,7 +79,7 @@ def opened(path: Path, name: str) -> Iterator[IO[bytes]]:
 def lines(file: IO[bytes], limit: int) -> Iterator[tuple[int, bytes] | Unreadable]:
     """Number and bytes of each line, without its end; a line over `limit` bytes is skipped in chunks, never held."""
     number = 0
-    while line := file.readline(limit + 2):
+    while line := file.readline(limit + len(_BOM) + 2):  # 2: an end of \r\n
         number += 1
         ended = line.endswith(b"\n")
         if number == 1:
