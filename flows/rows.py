@@ -43,7 +43,7 @@ def read_rows(file: Path, column: str) -> Iterator[Row]:
         case ".csv":
             return _csv(stream, file, column)
         case _:
-            return (_row(number, {"text": text}, "text", problem) for number, text, problem in _lines(stream))
+            return (row_of(number, {"text": text}, "text", problem) for number, text, problem in _lines(stream))
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, str, str]]:
@@ -73,7 +73,7 @@ def _jsonl(stream: BinaryIO, column: str) -> Iterator[Row]:
             yield Row(number, problem="not JSON that can be read (nested too deep)")
             continue
         if isinstance(value, dict):
-            yield _row(number, value, column)
+            yield row_of(number, value, column)
         else:
             yield Row(number, problem=f"expected an object with {column!r}, got {type(value).__name__}")
 
@@ -108,10 +108,11 @@ def _csv_rows(reader: csv.DictReader[str], text: Any, column: str) -> Iterator[R
                 count = len(reader.fieldnames or ())
                 yield Row(reader.line_num, problem=f"expected {count} cells")
             else:
-                yield _row(reader.line_num, dict(fields), column)
+                yield row_of(reader.line_num, dict(fields), column)
 
 
-def _row(line: int, fields: dict[str, Any], column: str, problem: str = "") -> Row:
+def row_of(line: int, fields: dict[str, Any], column: str, problem: str = "") -> Row:
+    """The row, or what is wrong with it: `problem` if that is known, else what is wrong with its text."""
     text = fields.get(column)
     if problem:
         return Row(line, problem=problem)

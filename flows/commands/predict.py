@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from flows.rows import Row, read_rows
+    from flows.rows import read_rows, row_of
     from tasks.runtime.registry import Registry
     from tasks.runtime.workspace import Workspace
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.file is not None:  # what can be refused is refused before anything slow
         rows = read_rows(args.file, args.column)
     else:
-        rows = iter([Row(number, {"text": text}, text) for number, text in enumerate(args.text, 1)])
+        rows = iter([row_of(number, {"text": text}, "text") for number, text in enumerate(args.text, 1)])
     if args.out is not None and not args.out.parent.is_dir():
         raise RefusedInput(f"--out {args.out}: there is no folder {args.out.parent}.")
 

@@ -14,11 +14,8 @@ from tasks.runtime.registry import Registry
 from tests.promotion.shop import Shop
 
 YAML = """
+preset: cloud-security
 model: {name: m}
-ingest:
-  corpus: {sources: [{name: a, files: [a.txt]}]}
-  general: {sources: [{name: g, files: [g.txt]}]}
-  labels: {files: [l.csv]}
 promotion: {auto: false}
 """
 
