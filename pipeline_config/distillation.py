@@ -59,6 +59,8 @@ DistillationLoss = Annotated[CrossEntropyLoss | SoftTargetsLoss | HiddenCosineLo
 
 
 class DistillConfig(Section):
+    """Section `distill`: what the student learns from, and how."""
+
     student: Student = CheckpointStudent(kind="checkpoint")
     """Where the student's encoder comes from."""
     losses: tuple[DistillationLoss, ...] = Field(

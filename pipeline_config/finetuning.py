@@ -32,6 +32,8 @@ class _Reading(Section):
 
 
 class _Training(_Reading):
+    """How encoder and head are trained."""
+
     head_init: Literal["scratch", "linear_probe"] = "linear_probe"
     """`linear_probe` starts the head from logistic regression on the frozen encoder's features (LP-FT, Kumar et al.
     2022, arXiv 2202.10054), `scratch` from random numbers."""

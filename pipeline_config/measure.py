@@ -40,5 +40,8 @@ class MeasureConfig(Section):
     """What is measured. Statistics of words, lines and repetition always are."""
 
     language: LanguageConfig = LanguageConfig()
+    """Which language a text is in."""
     perplexity: PerplexityConfig = PerplexityConfig()
+    """How surprising a text is."""
     signature: SignatureConfig = SignatureConfig()
+    """What near-duplicates are found by."""

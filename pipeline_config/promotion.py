@@ -8,6 +8,8 @@ from pipeline_config.base import Section
 
 
 class PromotionConfig(Section):
+    """Section `promotion`."""
+
     variant: Literal["teacher", "student", "int8", "fp32"] = "int8"
     """The candidate, which gets the alias `challenger` and, through the gates, `champion`: the fine-tuned base
     (`teacher`), the student, or its compressed form (`int8` or `fp32`, as `compress.backend` makes it)."""
