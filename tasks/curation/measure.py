@@ -57,7 +57,7 @@ def run(
         row += len(texts)
         progress(len(texts))
     signatures.flush()
-    table = pa.concat_tables(parts)
+    table = pa.concat_tables(parts).combine_chunks()
     pq.write_table(table, out / TABLE, compression="zstd", row_group_size=65536)
     return table
 

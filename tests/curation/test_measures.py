@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,7 +143,6 @@ def test_nobody_is_scored_by_a_model_that_saw_him():
     """Each text stands in the sample of its half, and is far from the texts of the other."""
     texts = ["aaaa bbbb cccc dddd " * 5, "zyxw vuts rqpo nmlk " * 5]
     digests = [b"\x00" * 16, b"\x01" * 16]
-    import pyarrow as pa
 
     table = pa.table({"text_digest": pa.array(digests, pa.binary(16)), "text": pa.array(texts, pa.large_string())})
     sample = perplexity.sampled(digests, [100, 100], 1000)

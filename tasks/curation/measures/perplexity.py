@@ -51,8 +51,9 @@ class ByteModel:
                 count = self._counts[n][self._slots(window, n)].astype(np.float64)
                 probability = (np.minimum(count, context) + k * probability) / (context + k)
                 context = np.concatenate(([0.0], count[:-1]))  # the n-gram one byte before is the next context
-            prefix = np.concatenate(([0.0], np.cumsum(-np.log2(probability))))
-            parts.append(prefix[offsets[1:]] - prefix[offsets[:-1] + self._pad])
+            spans = np.stack((offsets[:-1] + self._pad, offsets[1:]), axis=1)  # a text without its padding
+            sums = np.add.reduceat(np.append(-np.log2(probability), 0.0), spans.ravel())[::2]
+            parts.append(np.where(spans[:, 0] < spans[:, 1], sums, 0.0))
         return np.concatenate(parts)
 
     @property
@@ -135,5 +136,5 @@ def measure(
     for own, model in ((0, models[1]), (1, models[0])):
         mine = np.flatnonzero(half == own)
         sizes = np.array([max(len(data[i]), 1) for i in mine])
-        result[mine] = model.bits([data[i] for i in mine]) / sizes
+        result[mine] = (model.bits([data[i] for i in mine]) / sizes).round(6)
     return {"bits_per_byte": result}

@@ -1,0 +1,225 @@
+"""From raw text to a corpus: accounts, funnel, leaks, duplicates, and results that do not depend on how they came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline_config.clean import CleanConfig
+from pipeline_config.measure import MeasureConfig
+from pipeline_config.selection import SelectConfig
+from tasks.corpus.account import Account
+from tasks.corpus.document import document_id, read_documents, reference
+from tasks.curation import measure as measure_module
+from tasks.curation import selection as selection_module
+from tasks.curation.fate import fate_of_document, fate_of_text
+from tasks.curation.stage import clean, measure, select
+from tasks.runtime.errors import RefusedInput, StageFailed
+
+WORDS = ["the", "of", "and", "to", "with", "bucket", "key", "policy", "role", "access", "log", "network", "rule", "is"]
+CLEAN = CleanConfig.model_validate({"edits": [{"kind": "html", "sources": ["docs"]}, {"kind": "whitespace"}]})
+
+
+def sentence(seed: int, count: int = 40) -> str:
+    return " ".join(np.random.default_rng(seed).choice(WORDS, count)).capitalize() + "."
+
+
+def edited(text: str, word: int) -> str:
+    words = text.split()
+    return " ".join([*words[:word], "changed", *words[word + 1 :]])
+
+
+LEAK, NEAR = sentence(100, 60), sentence(200, 200)
+DOCS = [
+    *[f"<p>{sentence(seed)}</p>" for seed in range(6)],
+    sentence(0),  # the same as the first, once the markup is out
+    f"{sentence(101, 60)} {LEAK} {sentence(102, 60)}",  # 7: holds a held-out text
+    NEAR,  # 8
+    edited(NEAR, 40),  # 9
+    "<p></p>",  # 10: empty
+    "The tags.",  # 11: too short
+    "Toutes les exigences légales et réglementaires doivent être définies, documentées et tenues à jour.",  # 12
+]
+NOTES = [edited(NEAR, 10), sentence(300)]
+
+
+@pytest.fixture
+def road(run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any) -> Callable[..., SimpleNamespace]:
+    """Clean, measure and select; `select` fields may be given."""
+    held_out = labels(validation=[sentence(900)], test=[LEAK])
+
+    def run(backwards: bool = False, config: dict[str, Any] | None = None) -> SimpleNamespace:
+        made = SimpleNamespace(raw=raw(("docs", DOCS), ("notes", NOTES), backwards=backwards), labels=held_out)
+        made.clean = run_stage(clean, CLEAN, made.raw)
+        made.measures = run_stage(measure, MeasureConfig(), made.clean, lid_model)
+        made.config = SelectConfig.model_validate(config or {})
+        made.corpus = run_stage(select, made.config, made.clean, made.measures, held_out)
+        return made
+
+    return run
+
+
+def decisions(corpus: Any) -> dict[str, tuple[str | None, str | None]]:
+    rows = pq.read_table(corpus.path / "ledger.parquet").to_pylist()
+    names = {document_id("docs", str(at).encode()): f"docs{at}" for at in range(len(DOCS))}
+    names |= {document_id("notes", str(at).encode()): f"notes{at}" for at in range(len(NOTES))}
+    return {names[row["id"]]: (row["step"], names.get(row["matched_id"])) for row in rows}
+
+
+def test_every_document_has_its_decision_and_the_account_holds(road: Callable[..., SimpleNamespace]):
+    made = road()
+    found = decisions(made.corpus)
+    # Of three near texts (J ≥ 186/206) the longest stays.
+    lengths = {"docs8": len(DOCS[8]), "docs9": len(DOCS[9]), "notes0": len(NOTES[0])}
+    stays = max(lengths, key=lambda name: lengths[name])
+    twins = {name: ("near", stays) for name in lengths if name != stays}
+    first, second = sorted(("docs0", "docs6"), key=lambda name: document_id("docs", name.removeprefix("docs").encode()))
+    assert {name: decision for name, decision in found.items() if decision[0]} == {
+        second: ("exact", first),
+        "docs7": ("decontaminate", None),
+        **twins,
+        "docs11": ("word_count", None),
+        "docs12": ("language", None),
+    }
+    assert "docs10" not in found
+    cleaned, account = made.clean.metrics["account"], made.corpus.metrics["account"]
+    for figures in (cleaned, account):
+        Account(**figures).check()
+    assert cleaned["documents_in"] == 15
+    assert (cleaned["documents_dropped"], cleaned["bytes_dropped"]) == (1, len("<p></p>"))
+    assert (cleaned["bytes_cut"], cleaned["bytes_inserted"]) == (6 * len("<p></p>"), 0)
+    assert cleaned["bytes_kept"] == account["bytes_in"]
+    steps = made.corpus.metrics["steps"]
+    assert sum(step["documents"] for step in steps) == account["documents_dropped"] == 6
+    assert sum(step["bytes"] for step in steps) == account["bytes_dropped"]
+    kept = read_documents(made.corpus.path / "documents")
+    assert kept.num_rows == account["documents_kept"] == 8
+    assert sum(len(text.encode()) for text in kept["text"].to_pylist()) == account["bytes_kept"]
+
+
+def test_the_ledger_gives_value_threshold_and_match(road: Callable[..., SimpleNamespace]):
+    made = road()
+    rows = {row["step"]: row for row in pq.read_table(made.corpus.path / "ledger.parquet").to_pylist()}
+    assert (rows["word_count"]["value"], rows["word_count"]["threshold"]) == (2, 3)
+    assert rows["word_count"]["reason"] == "words: too low"
+    assert (rows["decontaminate"]["value"], rows["decontaminate"]["threshold"]) == (1.0, 0.5)
+    assert rows["decontaminate"]["reason"] == "leak: holds n-grams of a test text"
+    held_out = made.labels.path / "data"
+    assert rows["decontaminate"]["matched_id"] in selection_module.HeldOutTexts.read(held_out).ids
+    assert rows["near"]["jaccard"] == rows["near"]["value"] >= 0.8 == rows["near"]["threshold"]
+    assert rows["exact"]["jaccard"] == 1
+    assert (rows[None]["decision"], rows[None]["reason"], rows[None]["value"]) == ("kept", None, None)
+
+
+def test_priority_decides_which_twin_stays(road: Callable[..., SimpleNamespace]):
+    found = decisions(road(config={"priority": ["notes"]}).corpus)
+    assert found["notes0"] == (None, None)
+    assert found["docs8"] == ("near", "notes0")
+
+
+def test_a_copy_of_a_near_duplicate_names_the_document_that_is_kept(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+):
+    """Two copies, and a longer text near them: both name the longer one."""
+    longer = f"{NEAR} Really."
+    corpus = raw(("docs", [NEAR, NEAR, longer]))
+    cleaned = run_stage(clean, CLEAN, corpus)
+    measured = run_stage(measure, MeasureConfig(), cleaned, lid_model)
+    selected = run_stage(select, SelectConfig(rules=()), cleaned, measured, labels())
+    rows = pq.read_table(selected.path / "ledger.parquet").to_pylist()
+    assert {row["matched_id"] for row in rows if row["decision"] == "dropped"} == {document_id("docs", b"2")}
+    assert [row["step"] for row in rows if row["decision"] == "dropped"] == ["near", "near"]
+
+
+def test_report_only_counts_and_drops_nothing(road: Callable[..., SimpleNamespace]):
+    rules = [{"kind": "word_count", "minimum": 50, "report_only": True}, {"kind": "word_count", "minimum": 3}]
+    steps = road(config={"rules": rules}).corpus.metrics["steps"]
+    assert (steps[0]["documents"], steps[0]["alone"]["documents"]) == (0, 10)
+    assert (steps[1]["documents"], steps[1]["alone"]["documents"]) == (1, 1)
+
+
+def test_the_order_of_the_input_and_the_size_of_batches_do_not_matter(
+    road: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
+):
+    one = road()
+    monkeypatch.setattr(measure_module, "ROWS", 3)
+    monkeypatch.setattr(selection_module, "ROWS", 2)
+    other = road(backwards=True)
+    for name in ("clean", "measures", "corpus"):
+        assert getattr(one, name).digest == getattr(other, name).digest
+
+
+def test_what_leaves_nothing_fails_and_names_the_culprit(
+    run_stage: Callable[..., Any], raw: Any, road: Callable[..., SimpleNamespace]
+):
+    with pytest.raises(StageFailed, match=r"'html' emptied most \(2\)"):
+        run_stage(clean, CLEAN, raw(("docs", ["<p></p>", "<br>"])))
+    with pytest.raises(StageFailed, match=r"kept none of 14 documents; 'word_count' dropped most \(14\)"):
+        road(config={"rules": [{"kind": "word_count", "minimum": 1000}]})
+
+
+def test_bands_that_do_not_fit_the_signatures_are_refused(road: Callable[..., SimpleNamespace]):
+    with pytest.raises(RefusedInput, match=r"bands=5 does not divide .*112"):
+        road(config={"near_duplicates": {"bands": 5}})
+
+
+def test_the_fate_of_a_document(road: Callable[..., SimpleNamespace]):
+    made = road()
+
+    def fate(source: str, at: int) -> tuple[str, list[str]]:
+        name = reference(document_id(source, str(at).encode()))
+        found = fate_of_document(name[:16] + "…", made.raw, made.clean, made.measures, made.corpus)
+        assert (found.document, found.source) == (name, source)
+        return found.decision, [f"{line.stage}: {line.text}" for line in found.lines]
+
+    decision, lines = fate("docs", 1)
+    assert decision == "kept"
+    assert lines[:2] == ["ingest: read from docs.txt, line 2", "clean: html: −7 bytes, HTML taken out"]
+    assert lines[2].startswith("measure: en 0.")
+    assert lines[2].split(", ")[1] == "40 words"
+    assert lines[3:] == ["select: kept"]
+    assert fate("docs", 10) == (
+        "dropped",
+        [
+            "ingest: read from docs.txt, line 11",
+            "clean: html: −7 bytes, HTML taken out",
+            "clean: dropped: nothing but white space was left",
+        ],
+    )
+    assert fate("docs", 11)[1][-1] == "select: dropped: words: too low (2, threshold 3)"
+    assert "leak: holds n-grams of a test text (1, threshold 0.5), doc:" in fate("docs", 7)[1][-1]
+    fates = {fate("docs", 8)[1][-1], fate("docs", 9)[1][-1], fate("notes", 0)[1][-1]}
+    assert "select: kept; 2 documents were dropped as its duplicates" in fates
+    assert any("near-duplicate of doc:" in text and "threshold 0.80)" in text for text in fates)
+    with pytest.raises(RefusedInput, match="names 0 documents"):
+        fate_of_document("doc:zz", made.raw, made.clean, made.measures, made.corpus)
+    with pytest.raises(RefusedInput, match="names 15 documents"):
+        fate_of_document("doc:", made.raw, made.clean, made.measures, made.corpus)
+
+
+def test_the_fate_of_a_text(road: Callable[..., SimpleNamespace], lid_model: Any):
+    made = road(config={"priority": ["notes"]})
+
+    def fate(text: str, **more: Any) -> tuple[str, str]:
+        found = fate_of_text(text, made.clean, made.measures, made.corpus, **more)
+        return found.decision, next(line.text for line in found.lines if line.stage == "select")
+
+    twin = reference(document_id("notes", b"0"))
+    assert fate(sentence(1234)) == ("kept", "kept")
+    assert fate("The tags.") == ("dropped", "dropped: words: too low (2, threshold 3)")
+    assert fate(NOTES[0]) == ("dropped", f"dropped: exact duplicate of {twin}")
+    decision, line = fate(edited(NOTES[0], 70))
+    assert decision == "dropped"
+    assert line.startswith(f"dropped: near-duplicate of {twin} (Jaccard 0.9")
+    assert fate("<p>The tags.</p> <br> <br>")[0] == "kept"
+    assert fate("<p>The tags.</p> <br> <br>", source="docs")[0] == "dropped"
+    assert fate(LEAK)[0] == "kept"
+    assert fate(LEAK, labels=made.labels)[1].startswith("dropped: leak of the test text doc:")
+    path: Path = lid_model.files[0].path
+    assert fate(DOCS[12], lid_model=path)[1].startswith("dropped: language: fr, wanted en (0.9")
