@@ -41,13 +41,15 @@ def test_groups_are_components_united_with_the_given_groups() -> None:
 examples = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 15)), min_size=1, max_size=60)
 
 
-@given(examples, st.integers(0, 9))
-def test_groups_stay_whole_and_training_knows_every_label(drawn: list[tuple[int, int]], seed: int) -> None:
+@given(examples, st.sampled_from([(0.6, 0.1, 0.3), (0.2, 0.1, 0.7)]), st.integers(0, 9))
+def test_groups_stay_whole_and_training_knows_every_label(
+    drawn: list[tuple[int, int]], shares: tuple[float, ...], seed: int
+) -> None:
     y, groups = (np.array(column) for column in zip(*drawn, strict=True))
-    parts = split(y, groups, (0.6, 0.1, 0.3), seed)
+    parts = split(y, groups, shares, seed)
     assert all(len(set(parts[groups == group])) == 1 for group in groups)
     assert set(y[parts == 0]) == set(y)
-    assert split(y, groups, (0.6, 0.1, 0.3), seed).tolist() == parts.tolist()
+    assert split(y, groups, shares, seed).tolist() == parts.tolist()
 
 
 def test_shares_hold_for_each_label() -> None:
