@@ -13,10 +13,9 @@ import hashlib
 import io
 import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
-INNER = "additional_resources/hutto_ICWSM_2014.tar.gz"
+INNER = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 FOLDER = "hutto_ICWSM_2014"
 WANTED = tuple(
     f"{FOLDER}/{name}_GroundTruth.txt"
@@ -32,22 +31,22 @@ def main(sdist: Path, site_packages: Path, sha256: str) -> str:
     if found != sha256:
         return f"{sdist}: sha256 is {found}, expected {sha256}. Delete the file and fetch it again."
     with tarfile.open(fileobj=io.BytesIO(content)) as outer:
-        inner = _member(outer, lambda name: name.partition("/")[2] == INNER)
+        inner = _member(outer, INNER)
     target = site_packages / "vaderSentiment" / FOLDER
     target.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(inner)) as archive:
         for wanted in WANTED:
-            text = _member(archive, lambda name, wanted=wanted: name.removeprefix("./") == wanted)
+            text = _member(archive, wanted)
             path = target / Path(wanted).name
             if not path.is_file() or path.read_bytes() != text:
                 path.write_bytes(text)
     return ""
 
 
-def _member(archive: tarfile.TarFile, wanted: Callable[[str], bool]) -> bytes:
-    """The bytes of the one regular file whose name is wanted; paths in the archive never become paths on disk."""
+def _member(archive: tarfile.TarFile, wanted: str) -> bytes:
+    """The bytes of the regular file of that name; paths in the archive never become paths on disk."""
     for member in archive:
-        if member.isfile() and member.size <= LIMIT and wanted(member.name):
+        if member.isfile() and member.size <= LIMIT and member.name == wanted:
             file = archive.extractfile(member)
             assert file is not None
             return file.read()
