@@ -10,6 +10,7 @@ from typing import Annotated
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from pydantic import Field
 
 from flows.arguments import ConfigArguments
@@ -26,18 +27,22 @@ _prepared: ContextVar[Work | None] = ContextVar("prepared", default=None)
 
 @contextmanager
 def prepared(work: Work) -> Iterator[None]:
-    """Within, the flow does `work` in place of preparing its own: `textmill run` has checked and shown it already."""
+    """Within, the flow does `work` in place of preparing its own: `textmill run` has checked and shown it already.
+
+    No heartbeats are sent: to stop them takes up to a second, and a run in the foreground is seen to live.
+    """
     token = _prepared.set(work)
     try:
-        yield
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield
     finally:
         _prepared.reset(token)
 
 
 @flow(
     name="corpus-to-model",
-    description="Raw text and a small labelled set in, a small model in the registry out. Nodes whose recipe and inputs "
-    "are unchanged are reused.",
+    description="Raw text and a small labelled set in, a small model in the registry out. Nodes whose recipe and "
+    "inputs are unchanged are reused.",
     retries=0,
     persist_result=False,
     validate_parameters=True,

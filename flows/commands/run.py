@@ -61,7 +61,7 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
     """Run as the Prefect flow, in this process, in the foreground."""
     import os
 
-    from flows.prefect_client import connect
+    from flows.prefect_client import connect, server_needed
     from flows.running import run_road
 
     workspace = loaded.store.workspace
@@ -72,7 +72,10 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
 
     outcomes: list[Outcome] = []
     try:
-        with prepared(lambda: outcomes.append(run_road(loaded, plan, selection, terminal, PrefectCall))):
+        with (
+            server_needed(),
+            prepared(lambda: outcomes.append(run_road(loaded, plan, selection, terminal, PrefectCall))),
+        ):
             corpus_to_model(
                 config=str(loaded.arguments.file.resolve()),
                 overrides=list(loaded.arguments.overrides),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def standing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     workspace = Workspace(tmp_path_factory.mktemp("standing"))
     server = start_server(workspace, started_by="person", port=free_port())
     yield workspace, server
+    if "prefect" in sys.modules:  # what this process has still to send would be tried again for minutes
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        EventsWorker.drain_all(timeout=20)
+        APILogWorker.drain_all(timeout=20)
     stop_server(workspace)
 
 
