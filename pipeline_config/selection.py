@@ -29,7 +29,9 @@ class WordCountRule(RuleSection):
 
     kind: Literal["word_count"]
     minimum: int = Field(default=3, ge=0)
+    """Words a document needs."""
     maximum: int = Field(default=100_000, ge=1)
+    """Words it may have."""
 
 
 class MeanWordLengthRule(RuleSection):
@@ -37,7 +39,9 @@ class MeanWordLengthRule(RuleSection):
 
     kind: Literal["mean_word_length"]
     minimum: float = Field(default=2.0, ge=0)
+    """Characters."""
     maximum: float = Field(default=40.0, gt=0)
+    """Characters. Names and identifiers make technical words long."""
 
 
 class LongestWordRule(RuleSection):
@@ -45,6 +49,7 @@ class LongestWordRule(RuleSection):
 
     kind: Literal["longest_word"]
     maximum: int = Field(default=1000, ge=1)
+    """Characters."""
 
 
 class SymbolsRule(RuleSection):
@@ -52,7 +57,9 @@ class SymbolsRule(RuleSection):
 
     kind: Literal["symbols"]
     maximum_hashes: float = Field(default=0.1, ge=0)
+    """Hash signs per word."""
     maximum_ellipses: float = Field(default=0.1, ge=0)
+    """Ellipses (… or ...) per word."""
 
 
 class AlphabeticWordsRule(RuleSection):
@@ -60,6 +67,7 @@ class AlphabeticWordsRule(RuleSection):
 
     kind: Literal["alphabetic_words"]
     minimum: Share = 0.3
+    """Share of words."""
 
 
 class StopWordsRule(RuleSection):
@@ -67,6 +75,7 @@ class StopWordsRule(RuleSection):
 
     kind: Literal["stop_words"]
     minimum: int = Field(default=2, ge=0, le=8)
+    """Distinct stop words."""
 
 
 class SpecialCharactersRule(RuleSection):
@@ -74,6 +83,7 @@ class SpecialCharactersRule(RuleSection):
 
     kind: Literal["special_characters"]
     maximum: Share = 0.3
+    """Share of characters."""
 
 
 class BulletLinesRule(RuleSection):
@@ -81,6 +91,7 @@ class BulletLinesRule(RuleSection):
 
     kind: Literal["bullet_lines"]
     maximum: Share = 0.9
+    """Share of lines."""
 
 
 class EllipsisLinesRule(RuleSection):
@@ -88,6 +99,7 @@ class EllipsisLinesRule(RuleSection):
 
     kind: Literal["ellipsis_lines"]
     maximum: Share = 0.3
+    """Share of lines."""
 
 
 class CodeLinesRule(RuleSection):
@@ -95,6 +107,7 @@ class CodeLinesRule(RuleSection):
 
     kind: Literal["code_lines"]
     maximum: Share = 0.8
+    """Share of lines."""
 
 
 class LinePunctuationRule(RuleSection):
@@ -102,6 +115,7 @@ class LinePunctuationRule(RuleSection):
 
     kind: Literal["line_punctuation"]
     minimum: Share = 0.12
+    """Share of lines."""
 
 
 class ShortLinesRule(RuleSection):
@@ -109,6 +123,7 @@ class ShortLinesRule(RuleSection):
 
     kind: Literal["short_lines"]
     maximum: Share = 0.67
+    """Share of lines."""
 
 
 class NewlinesRule(RuleSection):
@@ -116,6 +131,7 @@ class NewlinesRule(RuleSection):
 
     kind: Literal["newlines"]
     maximum: float = Field(default=0.3, ge=0)
+    """Line feeds per word."""
 
 
 class DuplicateLinesRule(RuleSection):
@@ -123,7 +139,9 @@ class DuplicateLinesRule(RuleSection):
 
     kind: Literal["duplicate_lines"]
     maximum: Share = 0.3
+    """Share of lines."""
     maximum_characters: Share = 0.2
+    """Share of characters."""
 
 
 class DuplicateParagraphsRule(RuleSection):
@@ -131,7 +149,9 @@ class DuplicateParagraphsRule(RuleSection):
 
     kind: Literal["duplicate_paragraphs"]
     maximum: Share = 0.3
+    """Share of paragraphs."""
     maximum_characters: Share = 0.2
+    """Share of characters."""
 
 
 class TopNgramsRule(RuleSection):
@@ -139,6 +159,7 @@ class TopNgramsRule(RuleSection):
 
     kind: Literal["top_ngrams"]
     maximum: tuple[Share, Share, Share] = (0.20, 0.18, 0.16)
+    """Shares of characters, for 2-, 3- and 4-grams."""
 
 
 class DuplicateNgramsRule(RuleSection):
@@ -146,6 +167,7 @@ class DuplicateNgramsRule(RuleSection):
 
     kind: Literal["duplicate_ngrams"]
     maximum: tuple[Share, Share, Share, Share, Share, Share] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.10)
+    """Shares of characters, for 5- to 10-grams."""
 
 
 class SentencesRule(RuleSection):
@@ -153,6 +175,7 @@ class SentencesRule(RuleSection):
 
     kind: Literal["sentences"]
     minimum: int = Field(default=5, ge=0)
+    """Ends of sentences."""
 
 
 class CurlyBracesRule(RuleSection):
@@ -160,6 +183,7 @@ class CurlyBracesRule(RuleSection):
 
     kind: Literal["curly_braces"]
     maximum: int = Field(default=0, ge=0)
+    """Braces."""
 
 
 class LoremIpsumRule(RuleSection):

@@ -75,3 +75,9 @@ def test_short_texts_repeat_only_texts_of_the_same_words():
 
 def test_a_short_text_is_no_near_duplicate_of_a_longer_one():
     assert near([numbers(0, 20), numbers(0, 19)]) == [KEPT, KEPT]
+
+
+def test_a_jaccard_of_exactly_the_threshold_is_enough():
+    """20 of 25 shingles, all of the shorter text's."""
+    assert near([numbers(0, 29), numbers(0, 24)]) == [KEPT, 0]
+    assert near([numbers(0, 30), numbers(0, 24)]) == [KEPT, KEPT]
