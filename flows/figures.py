@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from flows.units import count, size
 from tasks.runtime.artifact import (
     Artifact,
     Checkpoint,
@@ -24,12 +24,48 @@ from tasks.runtime.artifact import (
 def main_figure(artifact: Artifact) -> str:
     """One line about what a node made; empty for a kind that has no figure."""
     metrics = artifact.metrics
-    return str({k: v for k, v in metrics.items() if not isinstance(v, (list, dict))})[:150]
+    match artifact:
+        case RawCorpus():
+            account = metrics["account"]
+            return f"{count(account['documents_kept'])} documents, {size(account['bytes_kept'])}{_quarantined(account)}"
+        case LabelledData():
+            splits = ", ".join(f"{number} {name}" for name, number in metrics["splits"].items())
+            return f"{count(metrics['examples'])} examples in {metrics['labels']} classes ({splits})"
+        case CleanCorpus():
+            account = metrics["account"]
+            dropped = f", {count(account['documents_dropped'])} left empty" if account["documents_dropped"] else ""
+            return f"{size(account['bytes_cut'])} cut, {size(account['bytes_inserted'])} inserted{dropped}"
+        case Measures():
+            total = sum(metrics["languages"].values()) or 1
+            language, most = max(metrics["languages"].items(), key=lambda item: item[1])
+            return f"{count(metrics['documents'])} documents, {1 - most / total:.1%} not {language}"
+        case Corpus():
+            return _selected(metrics)
+        case Tokenizer():
+            domain = metrics["domain"]["fertility"]
+            added = f", {count(metrics['added'])} tokens added" if metrics["added"] else ""
+            return f"{metrics['kind']}: {domain['after']:.2f} tokens a word{added}"
+        case PackedCorpus():
+            return f"{count(metrics['tokens'])} tokens in {count(metrics['rows'])} rows"
+        case Checkpoint():
+            return f"held-out loss {metrics['heldout_loss_before']:.3f} → {metrics['heldout_loss_after']:.3f}"
+        case TaskModel() | CompressedModel():
+            validation = metrics["validation"]
+            agrees = f", agreement {metrics['agreement']:.1%}" if "agreement" in metrics else ""
+            return f"validation macro-F1 {validation['macro_f1']:.3f}{agrees}"
+        case Evaluation():
+            last = metrics["rungs"][-1]
+            return f"{len(metrics['rungs'])} rungs; {last['title']}: macro-F1 {last['macro_f1']['value']:.3f} on test"
+    return ""
 
 
-def count(number: float) -> str:
-    return f"{number:,.0f}".replace(",", " ")
+def _quarantined(account: dict[str, Any]) -> str:
+    return f", {count(account['documents_quarantined'])} quarantined" if account["documents_quarantined"] else ""
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _selected(metrics: dict[str, Any]) -> str:
+    """What was kept, and the steps that took most."""
+    taken = {step["step"]: step["documents"] for step in metrics["steps"] if not step.get("report_only")}
+    most = sorted((name for name in taken if taken[name]), key=lambda name: -taken[name])[:4]
+    words = ", ".join(f"−{count(taken[name])} {name}" for name in most)
+    return f"kept {count(metrics['account']['documents_kept'])} documents" + (f" ({words})" if words else "")

@@ -38,7 +38,7 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
     if config.model.sha256 and [file.sha256 for file in weights] != [config.model.sha256]:
         raise RefusedInput(
             f"model.model_name_or_path={config.model.model_name_or_path}: {weights[0].name} has SHA-256 "
-            f"{weights[0].sha256}, expected {config.model.sha256} (model.sha256). It is another model, or a damaged copy."
+            f"{weights[0].sha256}, expected {config.model.sha256} (model.sha256): another model, or a damaged copy."
         )
     return Inputs(
         corpus=resolve("files:ingest.corpus", config.ingest.corpus.sources, root, sha256),

@@ -22,7 +22,7 @@ from tasks.runtime.stage import Call, Stage, node_name
 from tasks.runtime.workspace import Workspace, file_lock
 
 if TYPE_CHECKING:
-    from tasks.promotion.promote import Promotion
+    from tasks.promotion.outcome import Promotion
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)

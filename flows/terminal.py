@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from flows.figures import main_figure
+from flows.units import count, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,20 +18,6 @@ if TYPE_CHECKING:
     from tasks.runtime.runs import NodeRecord
 
 PLAIN_PROGRESS_SECONDS = 10.0
-
-
-def duration(seconds: float) -> str:
-    if seconds < 99.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def size(count: float) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}" if count < 100 * factor else f"{count / factor:.0f} {unit}"
-    return f"{count:.0f} B"
 
 
 class Terminal:
@@ -60,7 +47,7 @@ class Terminal:
     def progress(self, node: str, done: float, total: float, unit: str, note: str) -> None:
         rate = self._rate.update(done)
         left = duration((total - done) / rate) + " left" if rate and done < total else ""
-        speed = f"{rate:,.0f}".replace(",", " ") + f" {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"
+        speed = f"{count(rate)} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"
         words = ", ".join(word for word in (note, speed if rate and unit else "", left) if word)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, words=words)

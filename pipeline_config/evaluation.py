@@ -21,18 +21,20 @@ class TfidfConfig(Section):
 class ForgettingConfig(Section):
     """Masked-LM loss on general text, by the same small head refitted on each frozen encoder."""
 
-    steps: int = Field(default=100, ge=1)
-    """Optimiser steps of the head."""
-    batch_size: int = Field(default=16, ge=1)
-    """General documents per step."""
-    held_out: int = Field(default=400, ge=2)
+    documents: int = Field(default=1600, ge=1)
+    """General documents that the head is fitted on."""
+    held_out_documents: int = Field(default=400, ge=2)
     """General documents that the loss is measured on; the head never sees them."""
     max_length: int = Field(default=64, ge=8)
     """Tokens kept of a document, specials included."""
     mask_share: float = Field(default=0.15, gt=0, lt=1)
     """Share of tokens to predict; each is replaced by the mask token."""
-    learning_rate: float = Field(default=2e-3, gt=0)
-    """Peak learning rate of the head (linear warm-up over a tenth, then linear decay)."""
+    steps: int = Field(default=300, ge=1)
+    """Optimiser steps of the head."""
+    batch_size: int = Field(default=128, ge=1)
+    """Masked tokens of a step."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak learning rate of the head (linear warm-up over a tenth of the steps, then linear decay)."""
 
 
 class EfficiencyConfig(Section):

@@ -211,21 +211,21 @@ def settings(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
     for name, field in model.model_fields.items():
         dotted = f"{prefix}{name}"
         found.setdefault(dotted, field)
-        for inner, listed in _sections(field.annotation):
+        for inner, listed in sections_in(field.annotation):
             found |= {k: v for k, v in settings(inner, f"{dotted}.{'*.' if listed else ''}").items() if k not in found}
     return found
 
 
-def _sections(annotation: Any, listed: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:
+def sections_in(annotation: Any, listed: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:
     """The config classes in an annotation, and whether each stands in a list or mapping."""
     origin = get_origin(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation, listed
     elif origin is Annotated:
-        yield from _sections(get_args(annotation)[0], listed)
+        yield from sections_in(get_args(annotation)[0], listed)
     elif origin in (Union, UnionType):
         for member in get_args(annotation):
-            yield from _sections(member, listed)
+            yield from sections_in(member, listed)
     elif origin in (tuple, list, dict):
         for member in get_args(annotation):
-            yield from _sections(member, True)
+            yield from sections_in(member, True)

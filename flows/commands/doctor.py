@@ -34,8 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from flows.terminal import duration  # noqa: F401  # the first import of rich is paid before the first line
-
     findings = []
     for finding in _findings(args):
         findings.append(finding)

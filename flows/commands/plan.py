@@ -48,7 +48,7 @@ def as_json(node: PlannedNode) -> dict[str, Any]:
 
 def as_lines(nodes: list[PlannedNode]) -> list[str]:
     """The plan for a person: runs of nodes that are simply reused share a line."""
-    from flows.terminal import duration, size
+    from flows.units import duration, size
 
     lines: list[str] = []
     reused: list[str] = []
@@ -78,7 +78,8 @@ def as_lines(nodes: list[PlannedNode]) -> list[str]:
     else:
         partly = "" if len(known) == len(running) else f" for {len(known)} of {len(running)} nodes, the rest is unknown"
         lines.append(
-            f"about {duration(sum(one.seconds for one in known))}, {size(max(one.memory_bytes for one in known))} memory, "
+            f"about {duration(sum(one.seconds for one in known))}, "
+            f"{size(max(one.memory_bytes for one in known))} memory, "
             f"{size(sum(one.disk_bytes for one in known))} on disk{partly}. Nothing has been run."
         )
     return lines

@@ -1,9 +1,9 @@
 """What there is, and where it came from: the workspace, a node, a model, or one document.
 
-  textmill show                            the nodes of the workspace
-  textmill show finetune.adapted           what a node was made from, its config and figures
-  textmill show cloud-security@champion    what a model was made from, back to the input files
-  textmill show doc:7f3a9c                 the fate of a document; a file of text works too
+textmill show                            the nodes of the workspace
+textmill show finetune.adapted           what a node was made from, its config and figures
+textmill show cloud-security@champion    what a model was made from, back to the input files
+textmill show doc:7f3a9c                 the fate of a document; a file of text works too
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _workspace(store: Store) -> dict[str, Any]:
 
 
 def _workspace_lines(report: dict[str, Any]) -> list[str]:
-    from flows.terminal import duration, size
+    from flows.units import duration, size
 
     lines = [f" {'node':<20} {'artifact':<16} {'digest':<12} {'made':<20} {'time':>10} {'size':>9}"]
     for row in report["nodes"]:
@@ -116,7 +116,9 @@ def _node(store: Store, node: str, fingerprint: str) -> dict[str, Any]:
     }
 
 
-def _lineage(store: Store, manifest: Manifest, depth: int = 0, seen: set[str] | None = None) -> Iterator[dict[str, Any]]:
+def _lineage(
+    store: Store, manifest: Manifest, depth: int = 0, seen: set[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """What an artifact was made from, depth first; what was told already is only named."""
     seen = set() if seen is None else seen
     for name, record in manifest.inputs.items():
@@ -133,7 +135,7 @@ def _lineage(store: Store, manifest: Manifest, depth: int = 0, seen: set[str] | 
 
 
 def _node_lines(report: dict[str, Any]) -> list[str]:
-    from flows.terminal import duration, size
+    from flows.units import duration, size
 
     manifest, execution = report["manifest"], report["execution"]
     lines = [
@@ -212,9 +214,10 @@ def _model(store: Store, reference: str) -> dict[str, Any]:
 def _model_lines(report: dict[str, Any]) -> list[str]:
     tags = report["tags"]
     aliases = ", ".join(f"@{alias}" for alias in report["aliases"]) or "no alias"
+    damaged = f"  DAMAGED: {', '.join(report['damage'])}" if report["damage"] else ""
     lines = [
         f"{report['model']} version {report['version']} ({tags.get('variant')}): {aliases}",
-        f"  files        {report['folder']}" + (f"  DAMAGED: {', '.join(report['damage'])}" if report["damage"] else ""),
+        f"  files        {report['folder']}{damaged}",
         f"  digest       {tags.get('digest')}",
         f"  node         {tags.get('node')}, fingerprint {tags.get('fingerprint')}",
     ]
@@ -232,7 +235,7 @@ def _document(store: Store, reference: str) -> dict[str, Any]:
     nodes = _current(store)
     missing = [node for node in ("ingest.corpus", "clean", "measure", "select") if node not in nodes]
     if missing:
-        raise RefusedInput(f"{missing[0]} has not run here yet, so that no document has a fate. textmill run --until select")
+        raise RefusedInput(f"{missing[0]} has not run here, so no document has a fate yet: textmill run --until select")
     folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
     seen_by = [node for node in nodes if node in ("tokenizer", "pack", "pretrain", "distill")]
     return tell_fate(reference, *folders, seen_by=seen_by)
