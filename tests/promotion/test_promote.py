@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +22,7 @@ from tasks.promotion.promote import Promotion, promote, register_and_promote, ro
 from tasks.runtime.artifact import Artifact, CompressedModel
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.registry import Registry
+from tasks.runtime.tracking import Tracking
 from tests.promotion.shop import DOCUMENTS, Shop, answers, good_predictions, make_artifact, make_evaluation
 
 CONFIG = PromotionConfig()
@@ -74,6 +78,22 @@ def second(shop: Shop, predictions: dict[str, Any], test_digest: str = "t1") -> 
         "compressed": {"int8": int8},
         "evaluation": make_evaluation(root, inputs, predictions, test_digest),
     }
+
+
+def test_a_version_is_linked_to_the_run_that_made_it_and_outlives_that_run(shop: Shop) -> None:
+    tracking = Tracking(shop.workspace)
+    tracking.start_road("m", "r", {})
+    made = tracking.node_started("compress", {}, {})
+    made.finished(shop.compressed["int8"])
+    gone = tracking.node_started("distill", {}, {})
+    gone.failed("no matter")
+    tracking.client.delete_run(gone.run_id)
+    run(shop, run_ids={"compress": made.run_id, "distill": gone.run_id})
+    version = Registry(shop.workspace).get("m", 3)
+    assert version.run_id == made.run_id
+    (output,) = tracking.client.get_run(made.run_id).outputs.model_outputs
+    assert version.source == f"models:/{output.model_id}"
+    assert tracking.client.get_run(made.run_id).info.status == "FINISHED"
 
 
 def refused_gates(outcome: Promotion) -> list[str]:
@@ -276,3 +296,32 @@ def test_the_card_says_what_the_version_is(shop: Shop) -> None:
     ):
         assert words in card
     assert f"{DOCUMENTS} documents" in card
+
+
+@pytest.mark.slow
+def test_mlflow_serves_a_version_to_curl(shop: Shop) -> None:
+    run(shop)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{shop.workspace.root / 'mlflow.db'}"}
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/m@champion", "-p", str(port)]
+    server = subprocess.Popen(
+        [*command, "--env-manager", "local", "--workers", "1"],
+        env=environment,
+        cwd=shop.workspace.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    body = json.dumps({"dataframe_records": [{"text": "public access to storage"}]})
+    curl = ["curl", "-s", "--retry", "90", "--retry-delay", "1", "--retry-connrefused", "--max-time", "90"]
+    curl += ["-H", "Content-Type: application/json", "-d", body, f"http://127.0.0.1:{port}/invocations"]
+    try:
+        answer = json.loads(subprocess.run(curl, capture_output=True, text=True, check=True).stdout)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    ((label, score),) = [tuple(row.values()) for row in answer["predictions"]]
+    assert label in ("storage", "network", "logging")
+    assert 1 / 3 < score <= 1
