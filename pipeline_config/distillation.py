@@ -10,13 +10,13 @@ from pipeline_config.base import Section
 
 
 class CheckpointStudent(Section):
-    """The student starts from an encoder of its own: the adapted one."""
+    """The student starts from a pretrained encoder of its own, the adapted one (Turc et al. 2019, arXiv 1908.08962)."""
 
     kind: Literal["checkpoint"]
 
 
 class TeacherLayersStudent(Section):
-    """The student starts from layers of the teacher."""
+    """The student starts from layers of the teacher (Sanh et al. 2019, arXiv 1910.01108)."""
 
     kind: Literal["teacher_layers"]
     layers: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
@@ -27,7 +27,7 @@ Student = Annotated[CheckpointStudent | TeacherLayersStudent, Field(discriminato
 
 
 class CrossEntropyLoss(Section):
-    """Cross-entropy with the gold label; a text without a label has no such term."""
+    """Cross-entropy with the gold label (Hinton et al. 2015); a text without a label has no such term."""
 
     kind: Literal["cross_entropy"]
     weight: float = Field(default=0.3, gt=0)

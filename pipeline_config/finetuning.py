@@ -60,7 +60,10 @@ class _Training(_Reading):
 
 
 class FullFinetune(_Training):
-    """Train encoder and head; keep the epoch with the best validation macro-F1. What one node gets."""
+    """Train encoder and head (Devlin et al. 2019, arXiv 1810.04805); keep the epoch with the best validation macro-F1.
+
+    What one node gets.
+    """
 
     kind: Literal["full"]
     seed: int = Field(default=42, ge=0)
@@ -70,7 +73,10 @@ class FullFinetune(_Training):
 
 
 class FrozenProbe(_Reading):
-    """Fit logistic regression on the untouched encoder's features. It has no seed and no learning rate."""
+    """Fit logistic regression on the untouched encoder's features (Alain and Bengio 2016, arXiv 1610.01644).
+
+    It has no seed and no learning rate.
+    """
 
     kind: Literal["frozen"]
     layers: _Layers | None = None
