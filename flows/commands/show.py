@@ -238,4 +238,5 @@ def _document(store: Store, reference: str) -> dict[str, Any]:
         raise RefusedInput(f"{missing[0]} has not run here, so no document has a fate yet: textmill run --until select")
     folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
     seen_by = [node for node in nodes if node in ("tokenizer", "pack", "pretrain", "distill")]
-    return tell_fate(reference, *folders, seen_by=seen_by)
+    labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
+    return tell_fate(reference, *folders, labels=labels, seen_by=seen_by)

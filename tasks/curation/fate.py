@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,8 @@ from tasks.runtime.errors import RefusedInput
 
 Decision = Literal["kept", "dropped"]
 
+_AT = {"node": "", "fingerprint": ""}  # of an artifact that is only read
+
 
 @dataclass(frozen=True)
 class Line:
@@ -47,6 +49,42 @@ class Fate:
     """The beginning of the text as it came in."""
     decision: Decision
     lines: tuple[Line, ...]
+
+
+def tell_fate(
+    query: str,
+    raw: Path,
+    clean: Path,
+    measures: Path,
+    corpus: Path,
+    *,
+    labels: Path | None = None,
+    lid_model: Path | None = None,
+    seen_by: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The fate of `doc:<hex>`, or of the text in a file, for people (`lines`) and programs; folders are of artifacts.
+
+    `seen_by` names the nodes that were made from what is kept.
+    """
+    made = CleanCorpus(**_AT, path=clean), Measures(**_AT, path=measures), Corpus(**_AT, path=corpus)
+    if query.startswith("doc:"):
+        fate = fate_of_document(query, RawCorpus(**_AT, path=raw), *made)
+        witnesses = tuple(seen_by) if fate.decision == "kept" else ()
+    else:
+        text = Path(query).read_text(encoding="utf-8", errors="replace")
+        held_out = LabelledData(**_AT, path=labels) if labels else None
+        fate, witnesses = fate_of_text(text, *made, labels=held_out, lid_model=lid_model), ()
+    head = f'{fate.source or query}  "{fate.excerpt}"'
+    seen = Line("seen by", ", ".join(witnesses) or "no model")
+    return {
+        "document": fate.document,
+        "source": fate.source,
+        "excerpt": fate.excerpt,
+        "decision": fate.decision,
+        "stages": [vars(line) for line in fate.lines],
+        "seen_by": list(witnesses),
+        "lines": [head, *(f" {line.stage:<8} {line.text}" for line in (*fate.lines, seen))],
+    }
 
 
 def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: Measures, corpus: Corpus) -> Fate:

@@ -18,7 +18,7 @@ from tasks.corpus.account import Account
 from tasks.corpus.document import document_id, read_documents, reference
 from tasks.curation import measure as measure_module
 from tasks.curation import selection as selection_module
-from tasks.curation.fate import fate_of_document, fate_of_text
+from tasks.curation.fate import fate_of_document, fate_of_text, tell_fate
 from tasks.curation.stage import clean, measure, select
 from tasks.runtime.errors import RefusedInput, StageFailed
 
@@ -223,3 +223,23 @@ def test_the_fate_of_a_text(road: Callable[..., SimpleNamespace], lid_model: Any
     assert fate(LEAK, labels=made.labels)[1].startswith("dropped: leak of the test text doc:")
     path: Path = lid_model.files[0].path
     assert fate(DOCS[12], lid_model=path)[1].startswith("dropped: language: fr, wanted en (0.9")
+
+
+def test_a_fate_is_told_in_lines(road: Callable[..., SimpleNamespace], tmp_path: Path):
+    made = road()
+    folders = [artifact.path for artifact in (made.raw, made.clean, made.measures, made.corpus)]
+    name = reference(document_id("docs", b"11"))
+    told = tell_fate(name, *folders, seen_by=["pack"])
+    assert told["lines"] == [
+        'docs  "The tags."',
+        " ingest   read from docs.txt, line 12",
+        " clean    unchanged",
+        " measure  " + told["stages"][2]["text"],
+        " select   dropped: words: too low (2, threshold 3)",
+        " seen by  no model",
+    ]
+    kept = tell_fate(reference(document_id("docs", b"1")), *folders, seen_by=["pack"])
+    assert (kept["decision"], kept["seen_by"], kept["lines"][-1]) == ("kept", ["pack"], " seen by  pack")
+    (tmp_path / "text.txt").write_text(LEAK)
+    told = tell_fate(str(tmp_path / "text.txt"), *folders, labels=made.labels.path)
+    assert (told["decision"], told["document"]) == ("dropped", "")
