@@ -89,11 +89,14 @@ def test_ids_are_those_of_the_tokenizer_and_rows_hold_every_token_once(
 
 
 def test_a_row_as_tensors(run_stage: Callable[..., Any], tmp_path: Path, tiny_encoder: Path) -> None:
+    from transformers import AutoTokenizer
+
     corpus = make_corpus(tmp_path / "corpus", {"a": ["bucket key", "policy", "audit"]})
     tokenizer = make_tokenizer(tmp_path / "tokenizer", tiny_encoder)
     packed = load_packed(run_stage(pack, PackConfig(max_seq_length=8, heldout_fraction=0.001), corpus, tokenizer).path)
     assert packed.heldout.sum() == 1, "at least one document is held out"
     facts = packed.facts
+    found = []
     batch = packed.batch(np.arange(len(packed.rows)))
     for ids, segments, positions in zip(*(batch[k].tolist() for k in batch), strict=True):
         padding = segments.count(0)
@@ -103,6 +106,10 @@ def test_a_row_as_tensors(run_stage: Callable[..., Any], tmp_path: Path, tiny_en
             assert at == list(range(at[0], at[-1] + 1))
             assert (ids[at[0]], ids[at[-1]]) == (facts.cls_token_id, facts.sep_token_id)
             assert [positions[i] for i in at] == list(range(len(at)))
+            found.append([ids[i] for i in at[1:-1]])
+    words = AutoTokenizer.from_pretrained(tiny_encoder)
+    expected = words(["bucket key", "policy", "audit"], add_special_tokens=False)["input_ids"]
+    assert sorted(found) == sorted(expected)
 
 
 def test_the_same_corpus_gives_the_same_bytes(run_stage: Callable[..., Any], inputs: tuple[Corpus, Tokenizer]) -> None:
