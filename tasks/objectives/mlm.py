@@ -3,8 +3,9 @@
 Shapes: B rows, T tokens a row, H hidden width, V vocabulary, M masked tokens of the batch.
 
 A row packs windows of several documents. An exact document mask (B, 1, T, T) and positions that restart make every
-window see itself alone, so that the loss is that of the windows one by one, without their padding. The vocabulary
-head, half of the work in a small model, is computed on the masked positions only.
+window see itself alone, so that the loss is that of the windows one by one, without their padding. What only the
+masked positions need is computed for them alone: the vocabulary head, half of the work in a small model, and the last
+layer from its attention on.
 """
 
 from __future__ import annotations
@@ -94,11 +95,13 @@ def masked_lm_loss(model: BertForMaskedLM, batch: Batch) -> Tensor:
     """
     segments = batch["segment_ids"]
     same = segments[:, None, :, None] == segments[:, None, None, :]  # (B, 1, T, T); padding sees padding, never NaN
-    hidden = model.bert(
-        input_ids=batch["input_ids"], attention_mask=same, position_ids=batch["position_ids"]
-    ).last_hidden_state  # (B, T, H)
     chosen = batch["labels"] != IGNORED
-    logits = model.cls(hidden[chosen])  # (M, V)
+    after_attention = model.bert.encoder.layer[-1].attention.output
+    with after_attention.register_forward_pre_hook(lambda _module, inputs: tuple(hidden[chosen] for hidden in inputs)):
+        hidden = model.bert(
+            input_ids=batch["input_ids"], attention_mask=same, position_ids=batch["position_ids"]
+        ).last_hidden_state  # (M, H)
+    logits = model.cls(hidden)  # (M, V)
     total = F.cross_entropy(logits.float(), batch["labels"][chosen], reduction="sum")
     return total / max(int(chosen.sum()), 1)
 
