@@ -215,7 +215,7 @@ def _general_documents(
     general: RawCorpus, tokenizer: PreTrainedTokenizerBase, config: ForgettingConfig
 ) -> list[list[int]]:
     """As many encoded documents as are used, by id (which says nothing of the text); those without a token left out."""
-    wanted = config.held_out + config.steps * config.batch_size
+    wanted = config.held_out_documents + config.documents
     special = set(tokenizer.all_special_ids)
     documents: list[list[int]] = []
     for batch in iter_documents(general.path / "documents", columns=["text"]):

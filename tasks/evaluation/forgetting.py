@@ -2,12 +2,13 @@
 
 A sentence encoder has no language-model head, so each encoder gets one of its own, fitted in the same way: same initial
 values, texts, masks and steps. The head is BERT's (dense, GELU, LayerNorm; Devlin et al. 2019) on a decoder that
-stays fixed for both: the word embeddings from before. What differs is only what the hidden states hold.
+stays fixed for both: the word embeddings from before, of the tokens that occur in the general text. Its bias starts as
+their frequencies, so that what is learnt is what the hidden states hold beyond them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,28 +25,27 @@ from tasks.modelling.inference import collate
 from tasks.modelling.threads import parallel
 from tasks.training.schedule import linear_schedule
 
+DOCUMENTS_PER_BATCH = 32
+
 
 @dataclass(frozen=True)
-class MaskedBatch:
-    input_ids: Tensor
-    """(B, T), masks in place."""
-    attention_mask: Tensor
-    """(B, T)."""
-    rows: Tensor
-    """(M,) and `columns` (M,): where the masked tokens are."""
-    columns: Tensor
-    targets: Tensor
-    """(M,) what they were."""
+class Masked:
+    """A document with the mask token at `places`."""
+
+    ids: list[int]
+    places: list[int]
+    targets: list[int]
+    """What the tokens at `places` were."""
 
 
 class Head(nn.Module):
-    """`(M, H) -> (M, V)`; the decoder's weight (V, H) is given and fixed."""
+    """`(M, H) -> (M, V)`; the decoder's weight (V, H) is given and fixed, the bias (V,) is where it starts."""
 
-    def __init__(self, decoder: Tensor, *, seed: int):
+    def __init__(self, decoder: Tensor, bias: Tensor, *, seed: int):
         super().__init__()
         width = decoder.shape[1]
         self.dense, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
-        self.bias = nn.Parameter(torch.zeros(decoder.shape[0]))
+        self.bias = nn.Parameter(bias.clone())
         self.decoder = decoder
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -73,20 +73,40 @@ def measure_forgetting(
     """Loss (nats per masked token) of both encoders on held-out general documents, and the paired difference.
 
     `documents`: token ids, specials included, in an order that says nothing about them; the first are held out. Each
-    holds at least one ordinary token. The same encoder twice gives a difference of exactly 0.
+    holds at least one ordinary token. The same encoder twice gives a difference of exactly 0. `frequencies` is the loss
+    of guessing by the tokens' frequencies alone: what a head on an empty encoder comes down to.
     """
-    held_out = min(config.held_out, len(documents) // 2)
-    batches = [
-        _mask(documents, rows, config, special_ids, mask_token_id, pad_token_id, seed)
-        for rows in _batches(len(documents), held_out, config)
+    held_out = min(config.held_out_documents, len(documents) // 2)
+    masked = [
+        mask_document(row, config.mask_share, special_ids, mask_token_id, seed=(seed, index))
+        for index, row in enumerate(documents)
     ]
-    training, judging = batches[: config.steps], batches[config.steps :]
-    decoder = before.get_input_embeddings().weight.detach()
-    fits = [
-        lambda encoder=encoder: _fit_and_judge(encoder, decoder, training, judging, config, seed)
-        for encoder in (before, after)
-    ]
-    (losses_before, counts), (losses_after, _) = parallel(fits, cores)
+    vocabulary = np.unique(np.concatenate(documents))
+    targets = torch.from_numpy(np.searchsorted(vocabulary, np.concatenate([row.targets for row in masked])))
+    owners = np.repeat(np.arange(len(masked)), [len(row.places) for row in masked])  # (M,) document of each token
+    judged = torch.from_numpy(owners < held_out)
+    decoder = before.get_input_embeddings().weight.detach()[torch.from_numpy(vocabulary)]
+    counts = torch.bincount(targets[~judged], minlength=len(vocabulary)) + 0.1
+    bias = torch.log(counts / counts.sum())
+
+    def by_document(logits: Tensor) -> NDArray[np.float64]:
+        """(D,) sum of the losses of each held-out document's masked tokens."""
+        each = F.cross_entropy(logits, targets[judged], reduction="none")  # (M,)
+        return np.bincount(owners[judged.numpy()], weights=each.double().numpy(), minlength=held_out).astype(np.float64)
+
+    def losses_of(encoder: PreTrainedModel) -> Callable[[], NDArray[np.float64]]:
+        hidden = masked_states(encoder, masked, pad_token_id, cores)
+
+        def compute() -> NDArray[np.float64]:
+            head = fit_head(hidden[~judged], targets[~judged], decoder, bias, config, seed)
+            with torch.no_grad():
+                return by_document(head(hidden[judged]))
+
+        return compute
+
+    loss_before, loss_after = parallel([losses_of(before), losses_of(after)], cores)
+    frequencies = by_document(bias.expand(int(judged.sum()), -1))
+    tokens = np.bincount(owners[judged.numpy()], minlength=held_out).astype(np.float64)
     bootstrap = Bootstrap.of(
         labels=np.zeros(held_out, dtype=np.int64),
         groups=np.arange(held_out),
@@ -97,75 +117,66 @@ def measure_forgetting(
     )
     return {
         "unit": "nats per masked token",
-        "before": bootstrap.ratio(losses_before, counts).as_dict(),
-        "after": bootstrap.ratio(losses_after, counts).as_dict(),
-        "difference": bootstrap.ratio(losses_after - losses_before, counts).as_dict(),
+        "before": bootstrap.ratio(loss_before, tokens).as_dict(),
+        "after": bootstrap.ratio(loss_after, tokens).as_dict(),
+        "difference": bootstrap.ratio(loss_after - loss_before, tokens).as_dict(),
+        "frequencies": float(frequencies.sum() / tokens.sum()),
         "documents": held_out,
-        "masked_tokens": int(counts.sum()),
+        "masked_tokens": int(tokens.sum()),
     }
 
 
-def _batches(count: int, held_out: int, config: ForgettingConfig) -> list[list[int]]:
-    """Documents of each step of fitting (going round where there are too few), then those that are judged."""
-    size, rest = config.batch_size, count - held_out
-    fitting = [[held_out + (step * size + slot) % rest for slot in range(size)] for step in range(config.steps)]
-    return fitting + [list(range(start, min(start + size, held_out))) for start in range(0, held_out, size)]
+def mask_document(
+    ids: list[int], share: float, special_ids: frozenset[int], mask_token_id: int, *, seed: tuple[int, ...]
+) -> Masked:
+    """Put the mask token in place of a share of the ordinary tokens, of at least one."""
+    free = [place for place, token in enumerate(ids) if token not in special_ids]
+    count = max(1, round(share * len(free)))
+    chosen = np.random.default_rng(seed).choice(len(free), size=count, replace=False)
+    places = sorted(free[index] for index in chosen)
+    hidden = [mask_token_id if place in places else token for place, token in enumerate(ids)]
+    return Masked(hidden, places, [ids[place] for place in places])
 
 
-def _mask(
-    documents: Sequence[list[int]],
-    rows: list[int],
-    config: ForgettingConfig,
-    special_ids: frozenset[int],
-    mask_token_id: int,
-    pad_token_id: int,
-    seed: int,
-) -> MaskedBatch:
-    ids, attention = collate([documents[row] for row in rows], pad_token_id)
-    places: list[tuple[int, int]] = []
-    for slot, row in enumerate(rows):
-        free = [column for column, token in enumerate(documents[row]) if token not in special_ids]
-        count = max(1, round(config.mask_share * len(free)))
-        chosen = np.random.default_rng((seed, row)).choice(len(free), size=count, replace=False)
-        places += [(slot, free[index]) for index in sorted(chosen)]
-    where, columns = (torch.tensor(part) for part in zip(*places, strict=True))
-    targets = ids[where, columns].clone()
-    ids[where, columns] = mask_token_id
-    return MaskedBatch(ids, attention, where, columns, targets)
-
-
-def _fit_and_judge(
-    encoder: PreTrainedModel,
-    decoder: Tensor,
-    training: Sequence[MaskedBatch],
-    judging: Sequence[MaskedBatch],
-    config: ForgettingConfig,
-    seed: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of losses and number of masked tokens of each held-out document, both (D,)."""
+def masked_states(encoder: PreTrainedModel, rows: Sequence[Masked], pad_token_id: int, cores: int) -> Tensor:
+    """Hidden states of the masked tokens of all documents, in their order, (M, H)."""
     encoder.eval()
-    head = Head(decoder, seed=seed)
+    order = sorted(range(len(rows)), key=lambda index: (-len(rows[index].ids), index))
+    batches = [order[start : start + DOCUMENTS_PER_BATCH] for start in range(0, len(order), DOCUMENTS_PER_BATCH)]
+
+    def job(members: list[int]) -> Callable[[], list[Tensor]]:
+        def compute() -> list[Tensor]:
+            ids, mask = collate([rows[index].ids for index in members], pad_token_id)
+            with torch.no_grad():
+                hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, T, H)
+            return [hidden[slot, rows[index].places] for slot, index in enumerate(members)]
+
+        return compute
+
+    found: list[Tensor] = [torch.empty(0)] * len(rows)
+    for members, states in zip(batches, parallel([job(members) for members in batches], cores), strict=True):
+        for index, state in zip(members, states, strict=True):
+            found[index] = state
+    return torch.cat(found)
+
+
+def fit_head(
+    hidden: Tensor, targets: Tensor, decoder: Tensor, bias: Tensor, config: ForgettingConfig, seed: int
+) -> Head:
+    """Fit a head to hidden states (M, H) and targets (M,), going round as often as the steps ask for."""
+    head = Head(decoder, bias, seed=seed)
     optimizer = torch.optim.AdamW(head.parameters(), lr=config.learning_rate, weight_decay=0.0)
-    factor = linear_schedule(len(training), len(training) // 10)
-    for step, batch in enumerate(training):
+    factor = linear_schedule(config.steps, config.steps // 10)
+    rng = np.random.default_rng(seed)
+    order = np.concatenate(
+        [rng.permutation(len(targets)) for _ in range(config.steps * config.batch_size // len(targets) + 1)]
+    )
+    for step in range(config.steps):
+        rows = torch.from_numpy(order[step * config.batch_size : (step + 1) * config.batch_size])
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * factor(step)
-        loss = F.cross_entropy(head(_hidden(encoder, batch)), batch.targets)
+        loss = F.cross_entropy(head(hidden[rows]), targets[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    losses, counts = [], []
-    for batch in judging:
-        with torch.no_grad():
-            each = F.cross_entropy(head(_hidden(encoder, batch)), batch.targets, reduction="none")  # (M,)
-        size = len(batch.input_ids)
-        losses.append(np.bincount(batch.rows.numpy(), weights=each.double().numpy(), minlength=size))
-        counts.append(np.bincount(batch.rows.numpy(), minlength=size))
-    return np.concatenate(losses), np.concatenate(counts).astype(np.float64)
-
-
-def _hidden(encoder: PreTrainedModel, batch: MaskedBatch) -> Tensor:
-    """Hidden states of the masked tokens, (M, H)."""
-    with torch.no_grad():
-        states: Tensor = encoder(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
-    return states[batch.rows, batch.columns]
+    return head

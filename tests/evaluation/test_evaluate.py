@@ -37,7 +37,7 @@ from tasks.runtime.stage import MANIFEST
 
 CONFIG = EvaluateConfig(
     resamples=200,
-    forgetting=ForgettingConfig(steps=3, batch_size=4, held_out=8),
+    forgetting=ForgettingConfig(documents=20, held_out_documents=8, steps=3, batch_size=4),
     efficiency=EfficiencyConfig(sequence_length=12, repetitions=3, batch_size=2),
 )
 
