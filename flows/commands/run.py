@@ -62,14 +62,16 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
     """Run as the Prefect flow, in this process, in the foreground."""
     import os
 
-    from flows.prefect_client import connect, server_needed
+    from flows.prefect_client import connect, quick_imports, server_needed
     from flows.running import run_road
 
     workspace = loaded.store.workspace
     os.environ.update(workspace.environment())
-    connect(workspace, terminal.line)
-    from flows.corpus_to_model import corpus_to_model, prepared
-    from tasks.runtime.prefect_task import PrefectCall
+    with quick_imports():
+        connect(workspace, terminal.line)
+        import tasks.runtime.tracking  # noqa: F401  # MLflow
+        from flows.corpus_to_model import corpus_to_model, prepared
+        from tasks.runtime.prefect_task import PrefectCall
 
     outcomes: list[Outcome] = []
     try:
