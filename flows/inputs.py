@@ -45,10 +45,14 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
         general=resolve("files:ingest.general", config.ingest.general.sources, root, sha256),
         labels=resolve("files:ingest.labels", config.ingest.labels.sources, root, sha256),
         base=base,
-        language_model=resolve(
-            "files:language model", (_file("language model", config.measure.language.model_path),), root, sha256
-        ),
+        language_model=find_language_model(config.measure.language.model_path, store),
     )
+
+
+def find_language_model(path: str, store: Store) -> InputFiles:
+    """The model that identifies languages."""
+    source = _file("language model", path)
+    return resolve("files:language model", (source,), store.workspace.root, store.digests.sha256)
 
 
 def _file(name: str, path: str, exclude: tuple[str, ...] = ()) -> Source:

@@ -230,6 +230,7 @@ def _model_lines(report: dict[str, Any]) -> list[str]:
 
 def _document(store: Store, reference: str) -> dict[str, Any]:
     """The fate of a document, from the newest artifacts of the curation."""
+    from flows.inputs import find_language_model
     from tasks.curation.fate import tell_fate
 
     nodes = _current(store)
@@ -239,4 +240,7 @@ def _document(store: Store, reference: str) -> dict[str, Any]:
     folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
     seen_by = [node for node in nodes if node in ("tokenizer", "pack", "pretrain", "distill")]
     labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
-    return tell_fate(reference, *folders, labels=labels, seen_by=seen_by)
+    measured = store.verify(folders[2])[0]
+    language = find_language_model(measured.config["language"]["model_path"], store) if measured else None
+    lid_model = language.files[0].path if language else None
+    return tell_fate(reference, *folders, labels=labels, lid_model=lid_model, seen_by=seen_by)
