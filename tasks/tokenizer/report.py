@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import log2
 from typing import Any
 
@@ -79,18 +79,19 @@ def resegmented(
     }
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[str]]:
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Iterator[list[str]]:
     backend = tokenizer.backend_tokenizer
-    return [encoding.tokens for encoding in backend.encode_batch_fast(list(texts), add_special_tokens=False)]
+    for begin in range(0, len(texts), 1000):
+        for encoding in backend.encode_batch_fast(list(texts[begin : begin + 1000]), add_special_tokens=False):
+            yield encoding.tokens
 
 
 def _count(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> tuple[int, int]:
     """Tokens, and how many of them are unknown."""
     tokens = unknown = 0
-    for begin in range(0, len(texts), 1000):
-        for pieces in _encode(tokenizer, texts[begin : begin + 1000]):
-            tokens += len(pieces)
-            unknown += pieces.count(tokenizer.unk_token)
+    for pieces in _encode(tokenizer, texts):
+        tokens += len(pieces)
+        unknown += pieces.count(tokenizer.unk_token)
     return tokens, unknown
 
 
