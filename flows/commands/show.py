@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,7 +231,6 @@ def _model_lines(report: dict[str, Any]) -> list[str]:
 
 def _document(store: Store, reference: str) -> dict[str, Any]:
     """The fate of a document, from the newest artifacts of the curation."""
-    from flows.inputs import find_language_model
     from tasks.curation.fate import tell_fate
 
     nodes = _current(store)
@@ -240,7 +240,17 @@ def _document(store: Store, reference: str) -> dict[str, Any]:
     folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
     seen_by = [node for node in nodes if node in ("tokenizer", "pack", "pretrain", "distill")]
     labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
-    measured = store.verify(folders[2])[0]
-    language = find_language_model(measured.config["language"]["model_path"], store) if measured else None
-    lid_model = language.files[0].path if language else None
+    lid_model = _language_model(store, folders[2])
     return tell_fate(reference, *folders, labels=labels, lid_model=lid_model, seen_by=seen_by)
+
+
+def _language_model(store: Store, measures: Path) -> Path | None:
+    """The file that the measures identified languages with, if it still lies where its name says."""
+    from flows.inputs import find_language_model
+
+    manifest, _ = store.verify(measures)
+    for name, sha256 in manifest.inputs["lid_model"].files.items() if manifest else ():
+        with suppress(RefusedInput):
+            file = find_language_model(name, store).files[0]
+            return file.path if file.sha256 == sha256 else None
+    return None
