@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from pydantic import Field
 
 from flows.arguments import ConfigArguments
 from flows.prepare import load_checked
@@ -48,21 +46,23 @@ def prepared(work: Work) -> Iterator[None]:
     validate_parameters=True,
 )
 def corpus_to_model(
-    config: Annotated[
-        str, Field(title="Config file", description="Path of the YAML file; its folder is the workspace.")
-    ],
-    overrides: Annotated[
-        list[str], Field(title="Overrides", description="Settings over the file, such as finetune.learning_rate=3e-5.")
-    ] = [],  # noqa: B006  # Prefect reads defaults as JSON and never changes them
-    start_from: Annotated[
-        str, Field(title="Start from", description="Stage or node before which everything must be reusable.")
-    ] = "",
-    until: Annotated[str, Field(title="Until", description="Stage or node after which to stop.")] = "",
-    only: Annotated[str, Field(title="Only", description="Stage or node that alone may run.")] = "",
-    force: Annotated[
-        list[str], Field(title="Force", description="Stages or nodes that run although reusable (not when retried).")
-    ] = [],  # noqa: B006
+    config: str,
+    overrides: list[str] = [],  # noqa: B006  # Prefect shows defaults as JSON; nothing changes them
+    start_from: str = "",
+    until: str = "",
+    only: str = "",
+    force: list[str] = [],  # noqa: B006
 ) -> None:
+    """Run the road. Flat parameters, described here: so the Prefect UI makes a form of them.
+
+    Args:
+        config: Path of the YAML file; its folder is the workspace.
+        overrides: Settings over the file, such as finetune.learning_rate=3e-5.
+        start_from: Stage or node before which everything must be reusable.
+        until: Stage or node after which to stop.
+        only: Stage or node that alone may run.
+        force: Stages or nodes that run although they are reusable (once: not when the run is retried).
+    """
     work = _prepared.get()
     if work is None:
         first = (flow_run.run_count or 1) == 1  # a retry keeps its parameters, but must not force again
