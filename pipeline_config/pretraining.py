@@ -67,7 +67,8 @@ class MaskedLanguageModelling(Section):
 
 
 class EmbeddingDistillation(Section):
-    """A student made of layers of the base learns to embed the domain's text as the base does."""
+    """A student made of layers of the base learns to embed the domain's text as the base does (after Reimers and
+    Gurevych 2020, 2004.09813, and Jiao et al. 2020, 1909.10351)."""
 
     kind: Literal["embedding_distillation"]
     layers: tuple[int, ...] = Field(min_length=1)

@@ -123,7 +123,7 @@ class LabelledData(Artifact):
 
 
 class CleanCorpus(Artifact):
-    """`documents/*.parquet`, `cuts.parquet` (bytes cut and inserted per document and edit), `quarantine.parquet`."""
+    """`documents/*.parquet`, `cuts.parquet` (bytes cut and inserted per document and edit, and what was emptied)."""
 
 
 class Measures(Artifact):
