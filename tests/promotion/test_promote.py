@@ -299,12 +299,16 @@ def test_the_card_says_what_the_version_is(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_mlflow_serves_a_version_to_curl(shop: Shop) -> None:
     run(shop)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{shop.workspace.root / 'mlflow.db'}"}
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{shop.workspace.root / 'mlflow.db'}",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # MLflow calls uvicorn by name
+    }
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/m@champion", "-p", str(port)]
     server = subprocess.Popen(
         [*command, "--env-manager", "local", "--workers", "1"],
