@@ -145,3 +145,18 @@ def test_more_positions_than_the_base_has_are_refused(
     for objective in (MLM, DISTIL):
         with pytest.raises(RefusedInput, match=r"max_seq_length=65.*positions for 64 tokens"):
             run_stage(pretrain, config(objective), inputs[0], inputs[1], packed)
+
+
+@pytest.mark.parametrize("objective", [MLM, DISTIL], ids=["mlm", "distillation"])
+def test_bf16_is_another_result_close_by_and_weights_stay_fp32(
+    run_stage: Callable[..., Any], inputs: Inputs, objective: dict[str, Any]
+) -> None:
+    from transformers import AutoModel
+
+    full, half = (
+        run_stage(pretrain, config(objective, precision=precision, learning_rate=5e-5), *inputs)
+        for precision in ("fp32", "bf16")
+    )
+    assert half.digest != full.digest
+    assert half.metrics["heldout_loss"]["after"] == pytest.approx(full.metrics["heldout_loss"]["after"], rel=0.05)
+    assert next(AutoModel.from_pretrained(half.path / "model").parameters()).dtype == torch.float32
