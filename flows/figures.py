@@ -48,11 +48,13 @@ def main_figure(artifact: Artifact) -> str:
         case PackedCorpus():
             return f"{count(metrics['tokens'])} tokens in {count(metrics['rows'])} rows"
         case Checkpoint():
-            return f"held-out loss {metrics['heldout_loss_before']:.3f} → {metrics['heldout_loss_after']:.3f}"
-        case TaskModel() | CompressedModel():
-            validation = metrics["validation"]
-            agrees = f", agreement {metrics['agreement']:.1%}" if "agreement" in metrics else ""
-            return f"validation macro-F1 {validation['macro_f1']:.3f}{agrees}"
+            loss = metrics["heldout_loss"]
+            return f"held-out loss {loss['before']:.3f} → {loss['after']:.3f}"
+        case TaskModel():
+            return f"validation macro-F1 {metrics['validation_macro_f1']:.3f}"
+        case CompressedModel():
+            agrees = f"agrees with its parent on {metrics['agreement']:.1%} of the validation texts"
+            return f"{size(metrics['size_bytes'])}, {agrees}"
         case Evaluation():
             last = metrics["rungs"][-1]
             return f"{len(metrics['rungs'])} rungs; {last['title']}: macro-F1 {last['macro_f1']['value']:.3f} on test"

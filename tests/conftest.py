@@ -17,6 +17,7 @@ settings.load_profile("textmill")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # children find the stages of tests
 
 
 @pytest.fixture

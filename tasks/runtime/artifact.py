@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 MANIFEST = "manifest.json"
 EXECUTION = "execution.json"
+PREFECT_RECORD = ".prefect-"
 
 
 class FileDigest(BaseModel):
@@ -170,9 +171,13 @@ def artifacts_in(arguments: dict[str, Any]) -> Iterator[tuple[str, Artifact]]:
 
 
 def files_of(folder: Path) -> dict[str, Path]:
-    """The files of an artifact's folder by relative POSIX name, sorted; manifest and execution record left out."""
+    """The files of an artifact's folder by relative POSIX name, sorted; records beside them are left out."""
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: found[name] for name in sorted(found) if name not in (MANIFEST, EXECUTION)}
+    return {
+        name: found[name]
+        for name in sorted(found)
+        if name not in (MANIFEST, EXECUTION) and not name.startswith(PREFECT_RECORD)
+    }
 
 
 def sha256_of(path: Path) -> str:

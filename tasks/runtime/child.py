@@ -67,7 +67,7 @@ def run_child(
     with log.open("ab") as output, os.fdopen(reader, "rb") as events:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tasks.runtime.child"],
+                [sys.executable, "-P", "-m", "tasks.runtime.child"],  # -P: no folder of the user's shadows ours
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -52,7 +52,37 @@ def open_client(workspace: Workspace) -> Any:
     if not address.startswith("sqlite"):
         return MlflowClient(tracking_uri=address, registry_uri=address)
     with file_lock(workspace.root / ".mlflow.lock"):  # two runs at once must not both make the tables
+        _follow_move(workspace)
         return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _follow_move(workspace: Workspace) -> None:
+    """MLflow keeps absolute paths of files: after the workspace was moved or copied, point them to where it is now."""
+    import sqlite3
+
+    database, here = workspace.root / "mlflow.db", str(workspace.root / "mlflow")
+    if not database.is_file():
+        return
+    places = (
+        ("experiments", "artifact_location"),
+        ("runs", "artifact_uri"),
+        ("logged_models", "artifact_location"),
+        ("model_versions", "storage_location"),
+    )
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables.issuperset(table for table, _ in places):
+            return
+        known = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
+        for (there,) in known:
+            if not there or there == here or not there.endswith("/mlflow"):
+                continue
+            for table, column in places:
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                    (here, len(there) + 1, there, len(there) + 1, f"{there}/"),
+                )
 
 
 def tracking_address(workspace: Workspace) -> str:

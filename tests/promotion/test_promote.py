@@ -23,6 +23,7 @@ from tasks.runtime.artifact import Artifact, CompressedModel
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.registry import Registry
 from tasks.runtime.tracking import Tracking
+from tasks.runtime.workspace import Workspace
 from tests.promotion.shop import DOCUMENTS, Shop, answers, good_predictions, make_artifact, make_evaluation
 
 CONFIG = PromotionConfig()
@@ -211,6 +212,16 @@ def test_versions_outlive_artifacts_and_damage_is_seen(shop: Shop) -> None:
     rollback(registry, model="m")
     with pytest.raises(RefusedInput, match=r"damaged: model\.onnx"):
         promote(registry, model="m", version=3, config=CONFIG, override="whatever")
+
+
+def test_a_workspace_may_be_moved(shop: Shop) -> None:
+    run(shop)
+    moved = shop.workspace.root.with_name("elsewhere")
+    shop.workspace.root.rename(moved)
+    registry = Registry(Workspace(moved))
+    version = registry.resolve("m@champion")
+    assert registry.folder(version).is_relative_to(moved)
+    assert registry.damage(version) == ()
 
 
 def test_a_road_without_the_candidate_is_refused(shop: Shop) -> None:
