@@ -21,8 +21,8 @@ from typing import Any
 
 from tasks.runtime.artifact import Artifact, sha256_of
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.mlflow_store import experiment_of, open_client
 from tasks.runtime.model_folder import FILES, Served, build_folder, list_files
-from tasks.runtime.tracking import experiment_of, open_client
 from tasks.runtime.workspace import Workspace
 
 ALIASES = ("challenger", "champion", "previous")

@@ -178,7 +178,7 @@ def good_predictions() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: making one takes seconds, copying it none."""
-    from tasks.runtime.tracking import open_client
+    from tasks.runtime.mlflow_store import open_client
 
     root = tmp_path_factory.mktemp("mlflow-template")
     open_client(Workspace(root)).search_experiments()

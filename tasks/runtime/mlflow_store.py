@@ -1,0 +1,69 @@
+"""Where MLflow keeps what it is told: `mlflow.db` and `mlflow/` of the workspace, or the server that was configured."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+from typing import Any
+
+from tasks.runtime.workspace import Workspace, file_lock
+
+
+def open_client(workspace: Workspace) -> Any:
+    """The `MlflowClient` of a workspace: of the server in `MLFLOW_TRACKING_URI`, else of `mlflow.db`."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow import MlflowClient
+
+    # A new database and a look at the input example are announced at level INFO; nobody can act on it.
+    for name in ("mlflow.store.db.utils", "mlflow.pyfunc"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    address = tracking_address(workspace)
+    if not address.startswith("sqlite"):
+        return MlflowClient(tracking_uri=address, registry_uri=address)
+    with file_lock(workspace.root / ".mlflow.lock"):  # two runs at once must not both make the tables
+        _follow_move(workspace)
+        return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _follow_move(workspace: Workspace) -> None:
+    """MLflow keeps absolute paths of files: after the workspace was moved or copied, point them to where it is now."""
+    database, here = workspace.root / "mlflow.db", str(workspace.root / "mlflow")
+    if not database.is_file():
+        return
+    places = (
+        ("experiments", "artifact_location"),
+        ("runs", "artifact_uri"),
+        ("logged_models", "artifact_location"),
+        ("model_versions", "storage_location"),
+    )
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables.issuperset(table for table, _ in places):
+            return
+        known = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
+        for (there,) in known:
+            if not there or there == here or not there.endswith("/mlflow"):
+                continue
+            for table, column in places:
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                    f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                    (here, len(there) + 1, there, len(there) + 1, f"{there}/"),
+                )
+
+
+def tracking_address(workspace: Workspace) -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.root / 'mlflow.db'}"
+
+
+def experiment_of(client: Any, workspace: Workspace, name: str) -> str:
+    """The id of the experiment `name`; it is made with its files in the workspace if the database is there too."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    local = not os.environ.get("MLFLOW_TRACKING_URI")
+    return str(client.create_experiment(name, artifact_location=str(workspace.root / "mlflow") if local else None))
