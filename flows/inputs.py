@@ -19,7 +19,7 @@ NOT_A_MODEL = ("*.md", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.ot", "*
 @dataclass(frozen=True)
 class Inputs:
     corpus: InputFiles
-    general: InputFiles
+    general: InputFiles | None
     labels: InputFiles
     base: InputFiles
     language_model: InputFiles
@@ -31,6 +31,7 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
     Raises:
         RefusedInput: something is not there, or the base model is not what the config expects.
     """
+    general = config.ingest.general
     root, sha256 = store.workspace.root, store.digests.sha256
     base = resolve("files:base model", (_file("base", config.model.model_name_or_path, NOT_A_MODEL),), root, sha256)
     check_model_directory(base.folder, config.model.model_name_or_path)
@@ -42,7 +43,7 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
         )
     return Inputs(
         corpus=resolve("files:ingest.corpus", config.ingest.corpus.sources, root, sha256),
-        general=resolve("files:ingest.general", config.ingest.general.sources, root, sha256),
+        general=resolve("files:ingest.general", general.sources, root, sha256) if general else None,
         labels=resolve("files:ingest.labels", config.ingest.labels.sources, root, sha256),
         base=base,
         language_model=find_language_model(config.measure.language.model_path, store),

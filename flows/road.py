@@ -40,7 +40,9 @@ def road(config: PipelineConfig, inputs: Inputs, call: Call) -> Milestones:
     """Walk the road; `call` plans or runs each node."""
     reached = Milestones()
     raw = call(ingest_text, "corpus", config.ingest.corpus, inputs.corpus)
-    general = call(ingest_text, "general", config.ingest.general, inputs.general)
+    general = None
+    if config.ingest.general is not None and inputs.general is not None:
+        general = call(ingest_text, "general", config.ingest.general, inputs.general)
     labels = call(ingest_labels, "", config.ingest.labels, inputs.labels)
 
     cleaned = call(clean, "", config.clean, raw)
@@ -56,7 +58,7 @@ def road(config: PipelineConfig, inputs: Inputs, call: Call) -> Milestones:
         encoder: Checkpoint | InputFiles = adapted if part == "adapted" else inputs.base
         for index, seed in enumerate(config.finetune.seeds_of(part)):
             suffix = f".s{seed}" if index else ""
-            model = call(finetune, part + suffix, config.finetune.node_config(part, seed), labels, encoder, tokenizer)
+            model = call(finetune, part + suffix, config.finetune.node_config(part, seed), labels, encoder)
             reached.models[part + suffix] = model
 
     start = adapted if config.distill.student.kind == "checkpoint" else None
@@ -75,6 +77,5 @@ def road(config: PipelineConfig, inputs: Inputs, call: Call) -> Milestones:
         inputs.base,
         adapted,
         general,
-        tokenizer,
     )
     return reached

@@ -185,6 +185,8 @@ def prepare(loaded: Loaded, selection: Selection) -> Plan:
             case "ingest.corpus":
                 check_text(loaded.config.ingest.corpus, loaded.inputs.corpus)
             case "ingest.general":
+                assert loaded.config.ingest.general is not None
+                assert loaded.inputs.general is not None
                 check_text(loaded.config.ingest.general, loaded.inputs.general)
             case "ingest.labels":
                 check_labels(loaded.config.ingest.labels, loaded.inputs.labels)

@@ -206,10 +206,10 @@ class IngestSection(Section):
 
     corpus: TextConfig
     """Raw text of the domain."""
-    general: TextConfig
-    """Text of no particular domain: what the model forgets is measured on it."""
     labels: LabelsConfig
     """Labelled examples of the task."""
+    general: TextConfig | None = None
+    """Text of no particular domain: what the model forgets is measured on it. Null: that is not measured."""
 
 
 def _refuse_equal_names(sources: tuple[Source, ...]) -> None:

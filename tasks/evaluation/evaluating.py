@@ -20,7 +20,7 @@ from tasks.evaluation.judging import Judged, Prediction, judge, test_digest, wri
 from tasks.evaluation.ladder import rungs
 from tasks.evaluation.predicting import probabilities
 from tasks.modelling.classifier import TextClassifier, load_classifier, read_record
-from tasks.modelling.encoder import encoder_folder, load_encoder, load_tokenizer, load_with_tokenizer
+from tasks.modelling.encoder import encoder_folder, load_encoder, load_reader, load_tokenizer
 from tasks.modelling.inference import encode
 from tasks.modelling.linear_probe import PROBE, load_probe
 from tasks.modelling.onnx_session import MODEL, OnnxClassifier
@@ -31,7 +31,6 @@ from tasks.runtime.artifact import (
     LabelledData,
     RawCorpus,
     TaskModel,
-    Tokenizer,
 )
 from tasks.runtime.stage import Context
 
@@ -48,8 +47,7 @@ def run_evaluation(
     compressed: dict[str, CompressedModel],
     base: InputFiles,
     adapted: Checkpoint | None,
-    general: RawCorpus,
-    tokenizer: Tokenizer,
+    general: RawCorpus | None,
 ) -> dict[str, Any]:
     """Write the files of the evaluation under `ctx.out`; return its metrics."""
     names = label_names(data)
@@ -80,7 +78,7 @@ def run_evaluation(
             case name if name in compressed:
                 found = [_compressed(compressed[name], test, ctx.settings.cores)]
             case name if name in FROZEN:
-                found = _probes(FROZEN[name], models, base, adapted, tokenizer, test, ctx.settings.cores)
+                found = _probes(FROZEN[name], models, base, adapted, test, ctx.settings.cores)
             case name:
                 found = _fine_tuned(MODELS[name], models, test, ctx.settings.cores)
         if found:
@@ -140,7 +138,6 @@ def _probes(
     models: dict[str, TaskModel],
     base: InputFiles,
     adapted: Checkpoint | None,
-    tokenizer: Tokenizer,
     test: LabelledSplit,
     cores: int,
 ) -> list[Prediction]:
@@ -151,7 +148,7 @@ def _probes(
         return []
     artifact = candidates[0]
     layers = artifact.config["layers"]
-    encoder, fast = load_with_tokenizer(start, tokenizer, layers=None if layers is None else tuple(layers))
+    encoder, fast = load_reader(start, layers=None if layers is None else tuple(layers))
     record = read_record(artifact.path)
     fast.truncation_side = record["truncation_side"]
     rows = encode(fast, test.texts, record["max_seq_length"])
@@ -176,13 +173,15 @@ def _compressed(artifact: CompressedModel, test: LabelledSplit, cores: int) -> P
 
 
 def _forgetting(
-    config: EvaluateConfig, base: InputFiles, adapted: Checkpoint | None, general: RawCorpus, cores: int
+    config: EvaluateConfig, base: InputFiles, adapted: Checkpoint | None, general: RawCorpus | None, cores: int
 ) -> dict[str, Any] | None:
     """None where it is not asked for, `{"skipped": why}` where it cannot be measured."""
     if config.forgetting is None:
         return None
     if adapted is None:
         return {"skipped": "no encoder was adapted"}
+    if general is None:
+        return {"skipped": "there is no general text (ingest.general)"}
     objective = adapted.config["objective"]
     if objective.get("init", {}).get("kind") == "scratch":
         return {"skipped": "the encoder was trained from scratch"}

@@ -11,7 +11,6 @@ from tasks.runtime.artifact import (
     LabelledData,
     RawCorpus,
     TaskModel,
-    Tokenizer,
 )
 from tasks.runtime.stage import Context, stage
 
@@ -25,8 +24,7 @@ def evaluate(
     compressed: dict[str, CompressedModel],
     base: InputFiles,
     adapted: Checkpoint | None,
-    general: RawCorpus,
-    tokenizer: Tokenizer,
+    general: RawCorpus | None,
 ) -> Evaluation:
     """Judge each model on the test split; nothing is chosen by it.
 
@@ -35,9 +33,9 @@ def evaluate(
             may be missing. Further seeds are `base.s43` and so on. The probes that `compact` and `adapted` started from
             are rungs of their own.
         compressed: made from `student`, by variant (`int8`).
-        base: the base model; with `tokenizer` it gives the encoder that `compact` started from.
+        base: the base model, whose layers `compact` started from.
         adapted: the encoder that `adapted` started from.
-        general: general text, for what adaptation cost there.
+        general: general text, for what adaptation cost there; None: not measured.
 
     Metrics: `rungs` (rows of the ladder, see `tasks.evaluation.ladder`), `paired` (differences of each variant to the
     baselines and to the model it was made from: `int8-vs-student` and so on, by metric), `agreement` (by compressed
@@ -48,5 +46,5 @@ def evaluate(
     """
     from tasks.evaluation.evaluating import run_evaluation
 
-    metrics = run_evaluation(ctx, config, labels, models, compressed, base, adapted, general, tokenizer)
+    metrics = run_evaluation(ctx, config, labels, models, compressed, base, adapted, general)
     return ctx.finish(Evaluation, metrics=metrics)

@@ -24,10 +24,10 @@ from tasks.downstream.classification import (
     write_predictions,
 )
 from tasks.modelling.classifier import TextClassifier, new_classifier, save_classifier, save_head
-from tasks.modelling.encoder import load_with_tokenizer
+from tasks.modelling.encoder import load_reader
 from tasks.modelling.inference import collate, encode, extract_features, predict_logits
 from tasks.modelling.linear_probe import PROBE, LinearProbe, fit_probe
-from tasks.runtime.artifact import Checkpoint, InputFiles, LabelledData, Tokenizer
+from tasks.runtime.artifact import Checkpoint, InputFiles, LabelledData
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.stage import Context
 from tasks.training.device import use_device
@@ -49,13 +49,12 @@ def fine_tune(
     config: FullFinetune | FrozenProbe,
     data: LabelledData,
     encoder: Checkpoint | InputFiles,
-    tokenizer: Tokenizer,
 ) -> dict[str, Any]:
     """Write the classifier under `ctx.out`; return its metrics."""
     device = use_device(ctx.settings)
     names = label_names(data)
     dropout, seed = (config.dropout, config.seed) if isinstance(config, FullFinetune) else (0.0, 0)
-    body, fast = load_with_tokenizer(encoder, tokenizer, layers=config.layers, dropout=dropout)
+    body, fast = load_reader(encoder, layers=config.layers, dropout=dropout)
     fast.truncation_side = config.truncation_side
     model = new_classifier(body, names, config.pooling, dropout=dropout, seed=seed).to(device)
     training = _encode(fast, load_split(data, "train"), config.max_seq_length)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline_config.finetuning import FinetuneConfig
-from tasks.runtime.artifact import Checkpoint, InputFiles, LabelledData, TaskModel, Tokenizer
+from tasks.runtime.artifact import Checkpoint, InputFiles, LabelledData, TaskModel
 from tasks.runtime.stage import Context, stage
 
 
@@ -13,7 +13,6 @@ def finetune(
     config: FinetuneConfig,
     labels: LabelledData,
     encoder: Checkpoint | InputFiles,
-    tokenizer: Tokenizer,
 ) -> TaskModel:
     """Train on the training split, choose on the validation split; the test split is not opened.
 
@@ -22,4 +21,4 @@ def finetune(
     """
     from tasks.finetuning.classifier import fine_tune
 
-    return ctx.finish(TaskModel, metrics=fine_tune(ctx, config, labels, encoder, tokenizer))
+    return ctx.finish(TaskModel, metrics=fine_tune(ctx, config, labels, encoder))

@@ -116,25 +116,12 @@ def load_tokenizer_artifact(artifact: Tokenizer) -> tuple[PreTrainedTokenizerBas
     return load_tokenizer(artifact.path / "tokenizer"), new_tokens
 
 
-def load_with_tokenizer(
-    encoder: InputFiles | Checkpoint,
-    tokenizer: Tokenizer,
-    *,
-    layers: tuple[int, ...] | None = None,
-    dropout: float | None = None,
+def load_reader(
+    encoder: InputFiles | Checkpoint, *, layers: tuple[int, ...] | None = None, dropout: float | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load an encoder and the tokenizer that it reads with; rows are made for tokens that were added to it.
-
-    A base model for which `tokenizer` was not made (one trained anew for an encoder from scratch) keeps its own.
-    """
-    loaded = load_encoder(encoder_folder(encoder), layers=layers, dropout=dropout)
-    fast, new_tokens = load_tokenizer_artifact(tokenizer)
-    if isinstance(encoder, InputFiles):
-        own, vocabulary = load_tokenizer(encoder.folder), fast.get_vocab()
-        if any(vocabulary.get(token) != index for token, index in own.get_vocab().items()):
-            return loaded, own
-    resize_for_tokenizer(loaded, fast, new_tokens)
-    return loaded, fast
+    """Load an encoder and the tokenizer that lies beside it: the base model's own, or the one it was adapted with."""
+    folder = encoder_folder(encoder)
+    return load_encoder(folder, layers=layers, dropout=dropout), load_tokenizer(folder)
 
 
 def resize_for_tokenizer(

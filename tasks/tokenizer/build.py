@@ -19,7 +19,7 @@ from tasks.tokenizer.report import compare, domain_terms, resegmented
 
 
 def build(
-    ctx: Context, config: TokenizerConfig, base: InputFiles, corpus: Corpus, general: RawCorpus
+    ctx: Context, config: TokenizerConfig, base: InputFiles, corpus: Corpus, general: RawCorpus | None
 ) -> dict[str, Any]:
     """Write `tokenizer/`, `new_tokens.json` and `report.json` into `ctx.out`; return the metrics."""
     old, folder = vocabulary.load_fast(base.folder), ctx.out / "tokenizer"
@@ -45,7 +45,7 @@ def build(
             assert_never(config.vocabulary)
     new = vocabulary.load_fast(folder)
     domain_sample = list(islice(_texts(corpus), config.report_documents))
-    general_sample = list(islice(_texts(general), config.report_documents))
+    general_sample = list(islice(_texts(general), config.report_documents)) if general else []
     terms = domain_terms(domain_sample, general_sample, config.report_terms)
     report = {
         "kind": config.vocabulary.kind,

@@ -8,8 +8,10 @@ from tasks.runtime.stage import Context, stage
 
 
 @stage("tokenizer", version=1)
-def tokenizer(ctx: Context, config: TokenizerConfig, base: InputFiles, corpus: Corpus, general: RawCorpus) -> Tokenizer:
-    """Keep, extend or train the vocabulary; report what it is worth on `corpus` and on `general` text."""
+def tokenizer(
+    ctx: Context, config: TokenizerConfig, base: InputFiles, corpus: Corpus, general: RawCorpus | None
+) -> Tokenizer:
+    """Keep, extend or train the vocabulary; report what it is worth on `corpus` and, if any, `general` text."""
     from tasks.tokenizer.build import build
 
     return ctx.finish(Tokenizer, metrics=build(ctx, config, base, corpus, general))

@@ -37,9 +37,9 @@ def corpus(tmp_path_factory):
 
 
 @pytest.fixture
-def teacher(run_stage, tiny_labels, tiny_base, tiny_tokenizer):
+def teacher(run_stage, tiny_labels, tiny_base):
     config = FullFinetune(kind="full", max_seq_length=16, train_batch_size=8, num_train_epochs=8, learning_rate=1e-3)
-    return run_stage(finetune, config, tiny_labels, tiny_base, tiny_tokenizer)
+    return run_stage(finetune, config, tiny_labels, tiny_base)
 
 
 def test_the_transfer_set_is_the_smallest_ids_of_the_named_sources(corpus):

@@ -31,7 +31,7 @@ from tasks.modelling.classifier import load_classifier
 from tasks.modelling.encoder import load_encoder
 from tasks.modelling.inference import encode
 from tasks.modelling.linear_probe import load_probe
-from tasks.runtime.artifact import Checkpoint, Evaluation, InputFile, InputFiles, LabelledData, RawCorpus, Tokenizer
+from tasks.runtime.artifact import Checkpoint, Evaluation, InputFile, InputFiles, LabelledData, RawCorpus
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import MANIFEST
 
@@ -60,18 +60,13 @@ def execute(stage: Any, folder: Path, node: str, events: list[dict[str, Any]] | 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, tiny_labels: LabelledData) -> Judged:
     folder = tmp_path_factory.mktemp("road")
-    (folder / "words" / "tokenizer").mkdir(parents=True)
-    for path in tiny_encoder.glob("tokenizer*"):
-        (folder / "words" / "tokenizer" / path.name).write_bytes(path.read_bytes())
-    (folder / "words" / "new_tokens.json").write_text("[]")
-    tokenizer = Tokenizer(node="tokenizer", fingerprint="t", digest="t", path=folder / "words")
     files = tuple(
         InputFile(name=path.name, path=path, sha256="0" * 64, size=path.stat().st_size)
         for path in tiny_encoder.iterdir()
     )
     base = InputFiles(node="base", fingerprint="b", digest="b", files=files)
     full = FullFinetune(kind="full", num_train_epochs=1, max_seq_length=16, learning_rate=1e-3)
-    common = {"labels": tiny_labels, "encoder": base, "tokenizer": tokenizer}
+    common = {"labels": tiny_labels, "encoder": base}
     models = {
         "frozen": execute(
             finetune, folder, "finetune.frozen", config=FrozenProbe(kind="frozen", max_seq_length=16), **common
@@ -103,7 +98,6 @@ def judged(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path, tiny_la
         "base": base,
         "adapted": None,
         "general": RawCorpus(node="ingest.general", fingerprint="g", digest="g", path=general),
-        "tokenizer": tokenizer,
     }
     events: list[dict[str, Any]] = []
     return Judged(arguments, execute(evaluate, folder, "evaluate", events, **arguments), events)

@@ -34,8 +34,8 @@ def weights(model):
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
-def test_a_tiny_model_learns_and_tells_what_it_reached(run_stage, tiny_labels, tiny_base, tiny_tokenizer, pooling):
-    model = run_stage(finetune, full(pooling=pooling, num_train_epochs=16), tiny_labels, tiny_base, tiny_tokenizer)
+def test_a_tiny_model_learns_and_tells_what_it_reached(run_stage, tiny_labels, tiny_base, pooling):
+    model = run_stage(finetune, full(pooling=pooling, num_train_epochs=16), tiny_labels, tiny_base)
     rows = pq.read_table(model.path / "predictions" / "validation.parquet").to_pylist()
     truth, predicted = [row["label"] for row in rows], [row["probs"].index(max(row["probs"])) for row in rows]
     assert model.metrics["validation_macro_f1"] == pytest.approx(f1_score(truth, predicted, average="macro"))
@@ -47,25 +47,25 @@ def test_a_tiny_model_learns_and_tells_what_it_reached(run_stage, tiny_labels, t
     assert loaded.labels[int(logits.argmax())] == "logging"
 
 
-def test_the_test_split_is_not_opened(run_stage, tiny_labels, tiny_base, tiny_tokenizer, tmp_path):
+def test_the_test_split_is_not_opened(run_stage, tiny_labels, tiny_base, tmp_path):
     folder = shutil.copytree(tiny_labels.path, tmp_path / "labels")
     shutil.rmtree(folder / "data" / "test")
     data = LabelledData(node="l", fingerprint="l", digest="l", path=folder)
-    run_stage(finetune, full(num_train_epochs=1), data, tiny_base, tiny_tokenizer)
+    run_stage(finetune, full(num_train_epochs=1), data, tiny_base)
 
 
-def test_a_frozen_probe_leaves_the_encoder_untouched(run_stage, tiny_labels, tiny_base, tiny_tokenizer):
+def test_a_frozen_probe_leaves_the_encoder_untouched(run_stage, tiny_labels, tiny_base):
     config = FrozenProbe(kind="frozen", max_seq_length=16, layers=(0, 3))
-    model = run_stage(finetune, config, tiny_labels, tiny_base, tiny_tokenizer)
+    model = run_stage(finetune, config, tiny_labels, tiny_base)
     before = load_encoder(tiny_base.folder, layers=(0, 3)).state_dict()
     after = load_file(model.path / "model" / "model.safetensors")
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_the_stored_probe_is_the_frozen_rung(run_stage, tiny_labels, tiny_base, tiny_tokenizer):
-    frozen = run_stage(finetune, FrozenProbe(kind="frozen", max_seq_length=16), tiny_labels, tiny_base, tiny_tokenizer)
-    tuned = run_stage(finetune, full(), tiny_labels, tiny_base, tiny_tokenizer)
+def test_the_stored_probe_is_the_frozen_rung(run_stage, tiny_labels, tiny_base):
+    frozen = run_stage(finetune, FrozenProbe(kind="frozen", max_seq_length=16), tiny_labels, tiny_base)
+    tuned = run_stage(finetune, full(), tiny_labels, tiny_base)
     assert tuned.metrics["probe_validation_macro_f1"] == frozen.metrics["validation_macro_f1"]
     probe = load_probe(tuned.path, load_encoder(tiny_base.folder))
     reference = load_classifier(frozen.path)
@@ -75,32 +75,30 @@ def test_the_stored_probe_is_the_frozen_rung(run_stage, tiny_labels, tiny_base, 
     )
 
 
-def test_a_head_from_scratch_has_no_probe_and_balanced_weights_train(run_stage, tiny_labels, tiny_base, tiny_tokenizer):
+def test_a_head_from_scratch_has_no_probe_and_balanced_weights_train(run_stage, tiny_labels, tiny_base):
     config = full(head_init="scratch", class_weights="balanced", num_train_epochs=1)
-    model = run_stage(finetune, config, tiny_labels, tiny_base, tiny_tokenizer)
+    model = run_stage(finetune, config, tiny_labels, tiny_base)
     assert not (model.path / "probe.safetensors").exists()
     assert "probe_c" not in model.metrics
 
 
-def test_early_stopping_ends_training_and_the_best_epoch_is_kept(run_stage, tiny_labels, tiny_base, tiny_tokenizer):
+def test_early_stopping_ends_training_and_the_best_epoch_is_kept(run_stage, tiny_labels, tiny_base):
     config = full(learning_rate=1e-9, head_learning_rate=1e-9, num_train_epochs=9, early_stopping_patience=2)
-    model = run_stage(finetune, config, tiny_labels, tiny_base, tiny_tokenizer)
+    model = run_stage(finetune, config, tiny_labels, tiny_base)
     assert model.metrics["steps"] == 15, "the first epoch cannot be bettered, so the third is the last"
     assert model.metrics["best_epoch"] == 1
 
 
-def test_a_label_without_training_text_is_refused(run_stage, tiny_labels, tiny_base, tiny_tokenizer, tmp_path):
+def test_a_label_without_training_text_is_refused(run_stage, tiny_labels, tiny_base, tmp_path):
     folder = shutil.copytree(tiny_labels.path, tmp_path / "labels")
     (folder / "labels.json").write_text(json.dumps(["exposure", "encryption", "logging", "iam"]))
     data = LabelledData(node="l", fingerprint="l", digest="l", path=folder)
     with pytest.raises(RefusedInput, match="'iam' has no text in the training split"):
-        run_stage(finetune, full(), data, tiny_base, tiny_tokenizer)
+        run_stage(finetune, full(), data, tiny_base)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_other(run_stage, tiny_labels, tiny_base, tiny_tokenizer):
-    first, second, other = (
-        run_stage(finetune, full(seed=seed), tiny_labels, tiny_base, tiny_tokenizer) for seed in (1, 1, 2)
-    )
+def test_the_same_seed_gives_the_same_bytes_and_another_other(run_stage, tiny_labels, tiny_base):
+    first, second, other = (run_stage(finetune, full(seed=seed), tiny_labels, tiny_base) for seed in (1, 1, 2))
     assert weights(first) == weights(second)
     assert first.digest == second.digest
     assert weights(first)["model/model.safetensors"] != weights(other)["model/model.safetensors"]
@@ -119,9 +117,9 @@ finetune.execute(job, lambda event: None, Settings(workers=1, device="cpu"))
 
 
 @pytest.mark.slow
-def test_killed_and_run_again_it_ends_with_the_same_bytes(tmp_path, run_stage, tiny_labels, tiny_base, tiny_tokenizer):
+def test_killed_and_run_again_it_ends_with_the_same_bytes(tmp_path, run_stage, tiny_labels, tiny_base):
     config = full(num_train_epochs=30)
-    arguments = finetune.bind(config, tiny_labels, tiny_base, tiny_tokenizer)
+    arguments = finetune.bind(config, tiny_labels, tiny_base)
     work = tmp_path / "work"
     for folder in ("work", "killed", "again"):
         (tmp_path / folder).mkdir()
@@ -142,5 +140,5 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(tmp_path, run_stage, t
         finetune.job("finetune.base", arguments, tmp_path / "again", work), events.append, settings
     )
     assert next(event["message"] for event in events if event["event"] == "say").startswith("resumed finetune at step")
-    whole = run_stage(finetune, config, tiny_labels, tiny_base, tiny_tokenizer, node="finetune.base")
+    whole = run_stage(finetune, config, tiny_labels, tiny_base, node="finetune.base")
     assert again.manifest == whole.manifest

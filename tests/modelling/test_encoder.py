@@ -8,11 +8,11 @@ from transformers import AutoModel, BertConfig, BertForMaskedLM, DistilBertConfi
 from tasks.modelling.encoder import (
     keep_layers,
     load_encoder,
+    load_reader,
     load_tokenizer,
-    load_with_tokenizer,
     resize_for_tokenizer,
 )
-from tasks.runtime.artifact import Checkpoint, Tokenizer
+from tasks.runtime.artifact import Checkpoint
 from tasks.runtime.errors import RefusedInput
 
 IDS = torch.tensor([[2, 7, 8, 9, 3]])
@@ -125,17 +125,13 @@ def test_a_foreign_tokenizer_is_refused(tiny_encoder):
         resize_for_tokenizer(load_encoder(tiny_encoder), tokenizer, [])
 
 
-def test_a_base_model_keeps_its_own_tokenizer_when_another_was_trained(tiny_base, tiny_tokenizer, tmp_path):
-    folder = shutil.copytree(tiny_tokenizer.path, tmp_path / "trained")
-    spec = json.loads((folder / "tokenizer" / "tokenizer.json").read_text())
+def test_an_encoder_is_read_with_the_tokenizer_beside_it(tiny_base, tmp_path):
+    shutil.copytree(tiny_base.folder, tmp_path / "model")
+    spec = json.loads((tmp_path / "model" / "tokenizer.json").read_text())
     vocabulary = spec["model"]["vocab"]
     last = max(vocabulary, key=vocabulary.__getitem__)
     vocabulary["retrained"] = vocabulary.pop(last)
-    (folder / "tokenizer" / "tokenizer.json").write_text(json.dumps(spec))
-    trained = Tokenizer(node="tokenizer", fingerprint="t", digest="t", path=folder)
-
-    assert last in load_with_tokenizer(tiny_base, trained)[1].get_vocab()
-    assert "retrained" not in load_with_tokenizer(tiny_base, tiny_tokenizer)[1].get_vocab()
-    shutil.copytree(tiny_base.folder, tmp_path / "adapted" / "model")
-    adapted = Checkpoint(node="pretrain", fingerprint="p", digest="p", path=tmp_path / "adapted")
-    assert "retrained" in load_with_tokenizer(adapted, trained)[1].get_vocab()
+    (tmp_path / "model" / "tokenizer.json").write_text(json.dumps(spec))
+    adapted = Checkpoint(node="pretrain", fingerprint="p", digest="p", path=tmp_path)
+    assert last in load_reader(tiny_base)[1].get_vocab()
+    assert "retrained" in load_reader(adapted)[1].get_vocab()
