@@ -48,7 +48,8 @@ class Terminal:
         rate = self._rate.update(done)
         left = duration((total - done) / rate) + " left" if rate and done < total else ""
         speed = f"{count(rate)} {unit}/s" if rate >= 10 else f"{rate:.1f} {unit}/s"
-        words = ", ".join(word for word in (note, speed if rate and unit else "", left) if word)
+        told = "/s" in note  # the stage states a rate of its own
+        words = ", ".join(word for word in (note, speed if rate and unit and not told else "", left) if word)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, words=words)
         elif time.monotonic() - self._told > PLAIN_PROGRESS_SECONDS:
@@ -105,6 +106,8 @@ class _Rate:
         self._points: list[tuple[float, float]] = []
 
     def update(self, done: float) -> float:
+        if self._points and done < self._points[-1][1]:
+            self._points = []  # a new phase of the node counts from the beginning
         self._points = [*self._points[-20:], (self._clock(), done)]
         (t0, d0), (t1, d1) = self._points[0], self._points[-1]
         return (d1 - d0) / (t1 - t0) if t1 > t0 else 0.0

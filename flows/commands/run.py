@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         terminal.line(f"{duration(time.monotonic() - began)}{_costs(loaded, outcome)}")
         _next_steps(loaded, outcome, terminal)
     if outcome.promotion is not None and outcome.promotion.refused:
-        raise GateRefused(outcome.promotion.sentence())
+        raise GateRefused(outcome.promotion.sentence(_where(loaded)))
     return 0
 
 
@@ -127,7 +127,7 @@ def _report(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:
         terminal.line(line)
     terminal.line("")
     if outcome.promotion is not None and not outcome.promotion.refused:
-        terminal.line(outcome.promotion.sentence())
+        terminal.line(outcome.promotion.sentence(_where(loaded)))
     if outcome.promotion is not None and outcome.promotion.refused and outcome.promotion.verdict is not None:
         from tasks.promotion.gates import table
 
@@ -153,9 +153,15 @@ def _next_steps(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:
         return
     name, file = loaded.config.model.name, loaded.arguments.file
     config = "" if str(file) == DEFAULT_CONFIG else f" {file}"
-    workspace = "" if str(file.parent) == "." else f" --workspace {file.parent}"
+    alias = "champion" if outcome.promotion.champion == outcome.promotion.candidate else "challenger"
     terminal.line(
-        f'\nnext:  textmill predict {name}@champion{workspace} --text "Bucket policy allows anonymous reads"\n'
+        f'\nnext:  textmill predict {name}@{alias}{_where(loaded)} --text "Bucket policy allows anonymous reads"\n'
         f"       textmill plan{config} finetune.adapted.learning_rate=3e-5\n"
-        f"       textmill show {name}@champion{workspace}"
+        f"       textmill show {name}@{alias}{_where(loaded)}"
     )
+
+
+def _where(loaded: Loaded) -> str:
+    """What commands about models need to find the workspace from here."""
+    folder = loaded.arguments.file.parent
+    return "" if str(folder) == "." else f" --workspace {folder}"

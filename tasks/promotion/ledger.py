@@ -60,6 +60,14 @@ def undoable(entries: Sequence[Entry], model: str) -> Entry | None:
     return standing[-1] if standing else None
 
 
+def withdrawn(entries: Sequence[Entry], model: str, version: int) -> bool:
+    """Whether a rollback took `version` out of use, and nobody has promoted it since."""
+    for entry in reversed(entries):
+        if entry.model == model and version in (entry.before.champion, entry.after.champion):
+            return entry.action == "rollback" and entry.before.champion == version
+    return False
+
+
 def recorded(entries: Sequence[Entry], model: str) -> Aliases:
     """The aliases as the ledger left them."""
     return next((entry.after for entry in reversed(entries) if entry.model == model), Aliases())

@@ -36,6 +36,8 @@ class Promotion:
     overridden: str = ""
     """The reason that was given for promoting against the verdict."""
     versions: tuple[Registered, ...] = ()
+    withdrawn: bool = False
+    """A person rolled the candidate back: it is not promoted by itself again."""
 
     @property
     def refused(self) -> bool:
@@ -52,11 +54,13 @@ class Promotion:
             "champion": self.champion,
             "former": self.former,
             "overridden": self.overridden,
+            "withdrawn": self.withdrawn,
             "gates": gates,
         }
 
-    def sentence(self) -> str:
-        """What happened, and what to do about it."""
+    def sentence(self, where: str = "") -> str:
+        """What happened, and what to do about it; `where` is added to commands (` --workspace DIR`)."""
+        command = f"textmill promote {self.model} {self.candidate}{where}"
         which = f"{self.model} version {self.candidate}"
         if self.promoted:
             before = f" Before it: version {self.former}." if self.former else ""
@@ -68,13 +72,15 @@ class Promotion:
             return f"{which} ({self.variant}) is champion already. Nothing was changed."
         now = f"Champion is still version {self.champion}." if self.champion else "There is no champion."
         if not self.refused:
-            return (
-                f"{which} ({self.variant}) is challenger; all gates passed. {now}\n"
-                f"  promotion.auto is off: textmill promote {self.model} {self.candidate}"
+            why = (
+                "it was rolled back, so it is not promoted by itself again"
+                if self.withdrawn
+                else "promotion.auto is off"
             )
+            return f"{which} ({self.variant}) is challenger; all gates passed. {now}\n  {why}: {command}"
         assert self.verdict is not None
         why = "; ".join(gate.note for gate in self.verdict.refused)
         return (
             f"version {self.candidate} stays challenger: it {why}.\n"
-            f'  {now} To promote all the same: textmill promote {self.model} {self.candidate} --override "why"'
+            f'  {now} To promote all the same: {command} --override "why"'
         )

@@ -13,7 +13,7 @@ from tasks.promotion.card import model_card
 from tasks.promotion.figures import FIGURES, PREDICTIONS, Measured, example_text, figures, measure
 from tasks.promotion.gates import Verdict, judge
 from tasks.promotion.journal import Journal, promotion_lock
-from tasks.promotion.ledger import Aliases, promoted, undoable
+from tasks.promotion.ledger import Aliases, promoted, undoable, withdrawn
 from tasks.promotion.outcome import Promotion, Registered
 from tasks.runtime.artifact import Artifact, Checkpoint, CompressedModel, Evaluation, TaskModel, files_of
 from tasks.runtime.errors import RefusedInput
@@ -73,8 +73,10 @@ def register_and_promote(
         candidate = found[config.variant]
         if registry.aliases(model).get("challenger") != candidate.version:
             registry.set_alias(model, "challenger", candidate.version)
-        outcome = _decide(journal, candidate, aliases, config, move=config.auto, override="")
-    return replace(outcome, versions=tuple(registered))
+        # Who rolled a version back does not want the next run to bring it back.
+        taken_back = withdrawn(journal.entries(), model, candidate.version)
+        outcome = _decide(journal, candidate, aliases, config, move=config.auto and not taken_back, override="")
+    return replace(outcome, versions=tuple(registered), withdrawn=taken_back)
 
 
 def promote(registry: Registry, *, model: str, version: int, config: PromotionConfig, override: str = "") -> Promotion:

@@ -157,7 +157,7 @@ def train(
                 )
             ctx.log(f"{name}.loss", mean, step)
             rate = tokens / (time.monotonic() - started)
-            ctx.progress(step, steps, "steps", f"loss {mean:.4g}" + (f", {rate:,.0f} tokens/s" if tokens else ""))
+            ctx.progress(step, steps, "steps", f"loss {mean:.4g}" + (f", {rate:.0f} tokens/s" if tokens else ""))
         if validation is not None and (step % validation.every == 0 or step == steps):
             _judge(ctx, name, model, average, validation, best, step)
         due = time.monotonic() - written_at >= write_seconds / _WRITE_SHARE
