@@ -137,6 +137,8 @@ def apply_override(values: dict[str, Any], origins: dict[Place, str], override: 
             here[part] = nested
         here = nested
     here[last] = value
+    for replaced in [other for other in origins if other[: len(place)] == place]:
+        del origins[replaced]
     origins[place] = "command line"
 
 
@@ -168,9 +170,11 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
             what = f" {field.description}" if field is not None and field.description else ""
             return f"{dotted!r} is missing ({origin}).{what}"
         case "union_tag_invalid" | "union_tag_not_found":
-            tags = detail.get("ctx", {}).get("expected_tags", "")
-            origin = origins.get((*place, "kind"), origin)
-            return f"{dotted}.kind ({origin}): expected one of {tags}."
+            origin = origins.get(
+                (*place, "kind"), next((origins[o] for o in origins if o[: len(place)] == place), origin)
+            )
+            missing = " is missing" if detail["type"] == "union_tag_not_found" else ""
+            return f"{dotted}.kind{missing} ({origin}): expected one of {', '.join(_kinds(place, known))}."
         case "value_error":
             message = detail["msg"].removeprefix("Value error, ")
             return f"{dotted} ({origin}): {message}" if dotted else message
@@ -188,6 +192,13 @@ def _written(loc: Place, origins: Mapping[Place, str], known: Mapping[str, Field
         if isinstance(part, int) or longer in origins or _pattern(longer) in known or last:
             place = longer
     return place
+
+
+def _kinds(place: Place, known: Mapping[str, FieldInfo]) -> list[str]:
+    """What `kind` may be at a place where a union stands, perhaps as an entry of a list."""
+    field = known[_pattern(place).removesuffix(".*")]
+    fields = [section.model_fields["kind"] for section, _ in sections_in(field.annotation)]
+    return [repr(name) for kind in fields for name in get_args(kind.annotation)]
 
 
 def _pattern(place: Place) -> str:

@@ -43,7 +43,7 @@ def as_json(node: PlannedNode) -> dict[str, Any]:
             "memory_bytes": node.estimate.memory_bytes,
             "disk_bytes": node.estimate.disk_bytes,
         }
-    return {"node": node.node, "action": node.action, "reason": node.reason, "estimate": estimate}
+    return {"name": node.node, "action": node.action, "reason": node.reason, "estimate": estimate}
 
 
 def as_lines(nodes: list[PlannedNode]) -> list[str]:
