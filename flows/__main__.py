@@ -9,22 +9,33 @@ from collections.abc import Sequence
 from types import ModuleType
 
 COMMANDS = ("init", "doctor", "validate", "plan", "run", "show", "predict", "promote", "rollback", "server")
+EPILOG = """\
+textmill COMMAND --help shows its options and examples.
+exit codes: 0 done, 1 a stage failed, 2 usage or refused input, 3 a gate refused
+
+examples:
+  textmill init my-model --preset cloud-security
+  textmill plan my-model
+  textmill run my-model
+"""
 STOPPED = 130  # what shells report for a program that Ctrl-C ended
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="textmill", description=__doc__, epilog="textmill COMMAND --help shows the options and an example."
+        prog="textmill", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=_Version())
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = _command(name)
-        summary, _, rest = (module.__doc__ or "").partition("\n")
+        summary, *paragraphs = (module.__doc__ or "").strip().split("\n\n")
+        examples = [f"  {line}" for part in paragraphs if part.startswith("textmill ") for line in part.splitlines()]
         command = commands.add_parser(
             name,
             help=summary.rstrip("."),
-            description=f"{summary}\n{rest}",
+            description="\n\n".join([summary, *(part for part in paragraphs if not part.startswith("textmill "))]),
+            epilog="\n".join(["examples:", *examples]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)

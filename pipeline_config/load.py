@@ -162,7 +162,7 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
             near = difflib.get_close_matches(_pattern(place), known, 1)
             hint = f" Did you mean {_like(near[0], place)!r}?" if near else ""
             more = (
-                "" if section not in known else f"\n  All settings of a section: textmill validate --section {section}"
+                "" if section not in known else f"\n  All settings of a section: textmill validate --explain {section}"
             )
             return f"{dotted!r} is no setting ({origin}).{hint}{more}"
         case "missing":

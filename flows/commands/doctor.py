@@ -1,7 +1,7 @@
-"""Look at this machine and workspace; every bad line names its remedy.
+"""Look at this machine and workspace; a bad line names its remedy.
 
 textmill doctor
-textmill doctor --verify        hash every artifact of the workspace again
+textmill doctor --verify                 hash every artifact of the workspace again
 """
 
 from __future__ import annotations

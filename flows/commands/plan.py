@@ -1,7 +1,10 @@
-"""Say what would run, why, and what it would cost. Nothing is run.
+"""Say what would run, why, and what it would cost; run nothing.
+
+Costs are what earlier runs of this workspace measured.
 
 textmill plan
 textmill plan finetune.learning_rate=3e-5
+textmill plan --force select
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("--force", action="append", default=[], metavar="S", help="as if S were to run in any case")
+    parser.add_argument("--force", action="append", default=[], metavar="S", help="as if S (a node or stage) were to run in any case")
     add_json(parser)
 
 

@@ -3,8 +3,9 @@
 textmill predict cloud-security --text "Bucket policy allows anonymous reads"
 textmill predict cloud-security@challenger --file findings.csv --out labelled.jsonl
 
-Every row of the file gives one line of JSON, in its order: the row with its label and score (the probability of the
-label; a `label` or `score` that it had becomes `label_given`, `score_given`), or its line and what is wrong with it.
+Every row of the file gives one line of JSON, in its order: the row with its label and score (the
+probability of the label), or its line and what is wrong with it. A `label` or `score` that a row had
+becomes `label_given`, `score_given`.
 """
 
 from __future__ import annotations

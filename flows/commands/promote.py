@@ -1,5 +1,7 @@
 """Make a registered version the champion, if its gates agree.
 
+Exit code 3: a gate refused, and nothing was changed.
+
 textmill promote cloud-security 5
 textmill promote cloud-security 5 --override "the champion leaks customer names"
 """

@@ -1,4 +1,6 @@
-"""Undo the last promotion: both aliases go back to where they were before it.
+"""Undo the last promotion.
+
+The aliases champion and previous go back to where they were before it.
 
 textmill rollback cloud-security
 """

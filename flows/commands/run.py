@@ -1,7 +1,12 @@
-"""Run the road: from raw text to a registered, judged model. What is unchanged is reused.
+"""Run the road: from raw text to a judged, registered model.
+
+What is unchanged is reused; after Ctrl-C or a failure the same command goes on. S is a node, such as
+finetune.base, or a stage, which means all its nodes: ingest clean measure select tokenizer pack
+pretrain finetune distill compress evaluate.
 
 textmill run
 textmill run finetune.learning_rate=3e-5
+textmill run --until select              then look: textmill show select
 textmill run --only evaluate
 """
 
@@ -26,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--from", dest="start", default="", metavar="S", help="everything before S must be reusable")
     parser.add_argument("--until", default="", metavar="S", help="stop after S")
-    parser.add_argument("--only", default="", metavar="S", help="both: run S alone")
+    parser.add_argument("--only", default="", metavar="S", help="run S alone: --from S --until S")
     parser.add_argument("--force", action="append", default=[], metavar="S", help="run S although it is reusable")
     add_json(parser)
 

@@ -1,5 +1,8 @@
 """Start, stop or look at the Prefect server of a workspace.
 
+A run starts one by itself, which ends after 30 idle minutes; one started by hand runs until it is
+stopped. With PREFECT_API_URL set that server is used, and none is started.
+
 textmill server start
 textmill server status --json
 """

@@ -1,4 +1,6 @@
-"""What there is, and where it came from: the workspace, a node, a model, or one document.
+"""Show what there is and what it was made from.
+
+The workspace, a node, a registered model, or the fate of one document: kept, edited or dropped, and why.
 
 textmill show                            the nodes of the workspace
 textmill show finetune.adapted           what a node was made from, its config and figures

@@ -1,40 +1,43 @@
-"""Check a config and show it resolved, every default filled in.
+"""Check a config and show it whole, every default filled in.
 
 textmill validate
 textmill validate finetune.learning_rate=3e-5 --section finetune
+textmill validate --explain finetune
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from flows.arguments import add_config, add_json, config_arguments
 from tasks.runtime.errors import RefusedInput
 
+WIDTH = 100
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("--section", metavar="NAME", help="show the settings of one section, with what they mean")
-    parser.add_argument("--schema", action="store_true", help="print the JSON schema of a config file")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--section", metavar="NAME", help="show one section of the config")
+    shown.add_argument("--explain", metavar="NAME", help="say what the settings of a section mean; needs no config")
+    shown.add_argument("--schema", action="store_true", help="print the JSON schema of a config file; needs no config")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     import json
 
-    from pipeline_config.load import settings
     from pipeline_config.pipeline import PipelineConfig
 
     if args.schema:
         print(json.dumps(PipelineConfig.model_json_schema(), indent=1))
         return 0
-    if args.section and args.section not in PipelineConfig.model_fields:
-        raise RefusedInput(f"{args.section!r} is no section. The sections: {', '.join(PipelineConfig.model_fields)}")
-    if args.section and not args.items:
-        for name, field in settings(PipelineConfig).items():
-            if name == args.section or name.startswith(f"{args.section}."):
-                default = "" if field.is_required() else f" = {_plain(field.get_default(call_default_factory=True))}"
-                print(f"{name}{default}\n    {' '.join((field.description or '').split())}")
+    section = args.section or args.explain
+    if section and section not in PipelineConfig.model_fields:
+        raise RefusedInput(f"{section!r} is no section. The sections: {', '.join(PipelineConfig.model_fields)}")
+    if args.explain:
+        print("\n".join(explained(args.explain)))
         return 0
 
     import yaml
@@ -45,11 +48,29 @@ def run(args: argparse.Namespace) -> int:
     plain = config.model_dump(mode="json")
     if args.section:
         plain = {args.section: plain[args.section]}
-    print(json.dumps(plain, indent=1) if args.json else yaml.safe_dump(plain, sort_keys=False, width=100).rstrip())
+    print(json.dumps(plain, indent=1) if args.json else yaml.safe_dump(plain, sort_keys=False, width=WIDTH).rstrip())
     return 0
 
 
-def _plain(value: object) -> object:
-    from pydantic import BaseModel
+def explained(section: str) -> Iterator[str]:
+    """The settings of a section as lines for the terminal."""
+    import textwrap
 
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    from pipeline_config.described import REQUIRED, described
+
+    def wrapped(text: str, indent: int) -> list[str]:
+        return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)
+
+    for number, group in enumerate(described((section,))):
+        if number:
+            yield ""
+        yield group.place
+        yield from wrapped(group.about, 2)
+        for one in group.settings:
+            if not one.name:
+                yield from wrapped(f"kind {one.kind}: {one.meaning}", 2)
+                continue
+            indent = 4 if one.kind else 2
+            default = f" ({REQUIRED})" if one.default == REQUIRED else f" = {one.default}" if one.default else ""
+            yield from wrapped(f"{one.name}{default}    {one.type.replace('`', '')}", indent)
+            yield from wrapped(one.meaning, indent + 4)

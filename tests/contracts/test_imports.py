@@ -40,7 +40,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("run", "--help"), ("validate",), ("validate", "--section", "pretrain"), ("plan",)]
+    "arguments", [("--help",), ("run", "--help"), ("validate",), ("validate", "--explain", "pretrain"), ("plan",)]
 )
 def test_nothing_heavy_is_loaded(workspace: Path, arguments: tuple[str, ...]) -> None:
     assert loaded(*arguments, cwd=workspace) == set()
