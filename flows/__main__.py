@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import textwrap
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -22,6 +23,11 @@ STOPPED = 130  # what shells report for a program that Ctrl-C ended
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    args = make_parser().parse_args(argv)
+    return _guarded(_command(args.command), args)
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="textmill", description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -30,17 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in COMMANDS:
         module = _command(name)
         summary, *paragraphs = (module.__doc__ or "").strip().split("\n\n")
-        examples = [f"  {line}" for part in paragraphs if part.startswith("textmill ") for line in part.splitlines()]
+        examples = [part for part in paragraphs if part.startswith("textmill ")]
+        prose = [textwrap.fill(" ".join(part.split()), 80) for part in (summary, *paragraphs) if part not in examples]
         command = commands.add_parser(
             name,
             help=summary.rstrip("."),
-            description="\n\n".join([summary, *(part for part in paragraphs if not part.startswith("textmill "))]),
-            epilog="\n".join(["examples:", *examples]),
+            description="\n\n".join(prose),
+            epilog="examples:\n" + textwrap.indent("\n".join(examples), "  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
-    args = parser.parse_args(argv)
-    return _guarded(_command(args.command), args)
+    return parser
 
 
 def _command(name: str) -> ModuleType:

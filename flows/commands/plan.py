@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("--force", action="append", default=[], metavar="S", help="as if S (a node or stage) were to run in any case")
+    parser.add_argument(
+        "--force", action="append", default=[], metavar="S", help="as if S (a node or stage) were to run in any case"
+    )
     add_json(parser)
 
 
