@@ -155,8 +155,8 @@ def _node_lines(report: dict[str, Any]) -> list[str]:
             f"{size(execution['disk_bytes'])} on disk",
             f"  with         {versions}",
         ]
-    lines += ["", "made from", *_lineage_lines(report["lineage"]), "", "config", *_yaml(manifest["config"])]
-    lines += ["", "figures", *_yaml(_brief(manifest["metrics"]))]
+    lines += ["", "made from", *_lineage_lines(report["lineage"]), "", "figures", *_figures(manifest["metrics"])]
+    lines += ["", "config", *_yaml(manifest["config"])]
     return lines
 
 
@@ -180,6 +180,38 @@ def _yaml(value: Any) -> list[str]:
 
     text = yaml.safe_dump(value, sort_keys=False, width=96, default_flow_style=None, allow_unicode=True)
     return [f"  {line}" for line in text.rstrip().splitlines()]
+
+
+def _figures(metrics: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for name, value in metrics.items():
+        if isinstance(value, dict | list) and value:
+            table = _table(value)
+            lines += [f"  {name}:", *table] if table else _yaml(_brief({name: value}))
+        else:
+            lines.append(f"  {name}: {_brief(value)}")
+    return lines
+
+
+def _table(rows: Any) -> list[str]:
+    """A list of small mappings as aligned columns; nothing if it is none, or too wide for a screen."""
+    if not (isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)):
+        return []
+    flat = [
+        {f"{key} {inner}".strip(): item for key, value in row.items() for inner, item in _items(value)} for row in rows
+    ]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    cells = [names, *([str(_brief(row.get(name, ""))) for name in names] for row in flat)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if sum(widths) + 2 * len(widths) > 96:
+        return []
+    return [
+        "    " + "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in cells
+    ]
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from value.items() if isinstance(value, dict) else [("", value)]
 
 
 def _brief(value: Any) -> Any:

@@ -96,15 +96,21 @@ def differences(stage: Stage[Any, Any], old: Manifest, arguments: Mapping[str, A
     configs = {name: resolved(config) for name, config in configs_in(arguments).items()}
     new_config = next(iter(configs.values())) if len(configs) == 1 else configs
     yield from _settings(stage.name, old.config, new_config)
-    inputs = dict(artifacts_in(dict(arguments)))
+    inputs, changed = dict(artifacts_in(dict(arguments))), []
     for name, artifact in inputs.items():
         recorded = old.inputs.get(name)
         if recorded is None:
             yield f"input {artifact.node} is new"
         elif recorded.fingerprint != artifact.fingerprint:
-            yield from (
-                _files(recorded, artifact) if isinstance(artifact, InputFiles) else [f"input {artifact.node} changed"]
-            )
+            if isinstance(artifact, InputFiles):
+                yield from _files(recorded, artifact)
+            else:
+                changed.append(artifact.node)
+    if len(changed) == 1:
+        yield f"input {changed[0]} changed"
+    elif changed:
+        more = f" and {len(changed) - 2} more" if len(changed) > 2 else ""
+        yield f"inputs {', '.join(changed[:2])}{more} changed"
     for name in old.inputs.keys() - inputs.keys():
         yield f"input {old.inputs[name].node} is gone"
 
