@@ -74,7 +74,9 @@ def _parse(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{file.name}{line}: not YAML: {getattr(error, 'problem', None) or error}.") from None
+        problem = str(getattr(error, "problem", None) or error)
+        hint = " (a tab? YAML is indented with spaces)" if "cannot start any token" in problem else ""
+        raise ConfigError(f"{file.name}{line}: not YAML: {problem}{hint}.") from None
     if values is None:
         return {}, {}
     if not isinstance(values, dict):
@@ -167,8 +169,10 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
             return f"{dotted!r} is no setting ({origin}).{hint}{more}"
         case "missing":
             field = known.get(_pattern(place))
-            what = f" {field.description}" if field is not None and field.description else ""
-            return f"{dotted!r} is missing ({origin}).{what}"
+            what = f" {' '.join(field.description.split())}" if field is not None and field.description else ""
+            return f"{dotted!r} is missing{f' ({origin})' if origin != 'default' else ''}.{what}"
+        case "string_pattern_mismatch" if (field := known.get(_pattern(place))) and field.description:
+            return f"{dotted} = {_short(detail['input'])} ({origin}) is refused. {' '.join(field.description.split())}"
         case "union_tag_invalid" | "union_tag_not_found":
             origin = origins.get(
                 (*place, "kind"), next((origins[o] for o in origins if o[: len(place)] == place), origin)
@@ -179,7 +183,7 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
             message = detail["msg"].removeprefix("Value error, ")
             return f"{dotted} ({origin}): {message}" if dotted else message
         case _:
-            message = detail["msg"].replace("Input should be", "expected")
+            message = detail["msg"].replace("Input should be", "expected").partition(", unable to")[0]
             return f"{dotted} = {_short(detail['input'])} ({origin}): {message}."
 
 

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     workspace = Workspace(args.workspace.resolve())
     if not workspace.artifacts.is_dir():
-        raise RefusedInput(f"{args.workspace}: nothing has run here yet. To begin: textmill run")
+        raise RefusedInput(f"{workspace.root}: nothing has run here yet. To begin: textmill run")
     store = Store(workspace)
     reference: str | None = args.reference
     if reference is None:
