@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, ParamSpec, TypeVar
 
 from flows.arguments import ConfigArguments
 from flows.inputs import Inputs, find_inputs
 from flows.road import Milestones, road
 from pipeline_config.load import ConfigError, load
 from pipeline_config.pipeline import PipelineConfig
+from tasks.runtime.artifact import Artifact, InputFiles
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.lease import check_needs
 from tasks.runtime.planning import PlannedNode, Planner, check_selection
 from tasks.runtime.settings import Settings
+from tasks.runtime.stage import Stage, node_name
 from tasks.runtime.store import Store
 from tasks.runtime.workspace import Workspace
+
+P = ParamSpec("P")
+A = TypeVar("A", bound=Artifact)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,19 @@ def load_checked(arguments: ConfigArguments) -> Loaded:
     except ConfigError as error:
         raise RefusedInput(str(error)) from None
     return Loaded(arguments, config, Store(Workspace.of_config(arguments.file)))
+
+
+def check_devices(config: PipelineConfig) -> None:
+    """Raise `RefusedInput` if a stage of the road needs more devices than there are. No input is looked at."""
+    unknown = InputFiles(node="", fingerprint="")
+    stages: dict[str, Stage[Any, Any]] = {}
+
+    def note(stage: Stage[P, A], part: str, /, *_: P.args, **__: P.kwargs) -> A:
+        stages[stage.name] = stage
+        return stage.result(node=node_name(stage, part), fingerprint="")
+
+    road(config, Inputs(unknown, unknown, unknown, unknown, unknown), note)
+    check_needs(stages.values(), Settings.from_environment())
 
 
 def plan_road(loaded: Loaded, force: Collection[str] = ()) -> Plan:

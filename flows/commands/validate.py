@@ -42,9 +42,10 @@ def run(args: argparse.Namespace) -> int:
 
     import yaml
 
-    from flows.prepare import load_checked
+    from flows.prepare import check_devices, load_checked
 
     config = load_checked(config_arguments(args)).config
+    check_devices(config)
     plain = config.model_dump(mode="json")
     if args.section:
         plain = {args.section: plain[args.section]}

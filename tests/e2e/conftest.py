@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,15 @@ from typing import Any
 import pytest
 
 from tests.e2e.workspace import CONFIG, Done, Textmill, clone, write_base, write_data
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the road that has been run goes to one worker, which runs it once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "road" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(600))  # on a busy machine; about 60 s of it when idle
 
 
 @dataclass(frozen=True)
@@ -50,9 +61,21 @@ def road(plain: Textmill, raw: Path) -> Iterator[Road]:
     """Never changed by a test: whoever changes something takes a copy (`copy`)."""
     textmill = clone(plain, raw.parent / "road")
     try:
-        yield Road(textmill, textmill.plan(), textmill("run", "--json"))
+        with usual_port_in_use():
+            yield Road(textmill, textmill.plan(), textmill("run", "--json"))
     finally:
         textmill("server", "stop")
+
+
+@contextmanager
+def usual_port_in_use() -> Iterator[None]:
+    """By us, unless it is already."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            taken.bind(("127.0.0.1", 4200))
+            taken.listen()
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -211,7 +211,7 @@ class Textmill:
         """Run a command to its end. Whatever comes of it, a person sees no trace; `code`: the exit code expected."""
         process = self.start(*arguments, cwd=cwd, **variables)
         try:
-            out, err = process.communicate(timeout=110)
+            out, err = process.communicate(timeout=300)
         finally:
             kill_group(process)
         done = Done(process.returncode, out, err)
@@ -271,10 +271,8 @@ def bare_environment() -> dict[str, str]:
 
 def kill_group(process: subprocess.Popen[str]) -> None:
     """As `kill -9` of the whole process group does."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait(20)
 
 

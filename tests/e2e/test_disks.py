@@ -1,0 +1,67 @@
+"""Disks that cannot be written, or are full. Root ignores modes, so that these need mounts of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.workspace import Textmill, clone, ran
+
+pytestmark = [pytest.mark.needs_root, pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system")]
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"this machine lets nobody mount: {mount.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
+
+
+def test_a_read_only_workspace_is_refused(plain: Textmill, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=64m") as disk:
+        textmill = clone(plain, disk / "workspace")
+        remount(disk, "ro")
+        for command in (("run", "--json"), ("server", "start"), ("rollback", "tiny")):
+            where = ["--workspace", str(textmill.root)] if command[0] != "run" else []
+            said = textmill(*command, *where, code=2).err
+            assert str(textmill.root) in said
+            assert "cannot be written (Read-only file system)" in said
+            assert "make the folder writable" in said
+        textmill("validate")
+        assert set(textmill.plan().values()) == {("run", "never run")}
+
+
+def test_a_full_disk_ends_a_run_which_goes_on_when_there_is_room(server: str, plain: Textmill, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=200m") as disk:
+        textmill = clone(plain, disk / "workspace").with_environment(PREFECT_API_URL=server)
+        done = ran(textmill.run("--until", "measure"))
+        assert done == ["ingest.corpus", "ingest.general", "ingest.labels", "clean", "measure"]
+        with fill(disk, leave=100_000):
+            said = textmill("run", "--json", "--until", "pack", code=1).err
+            assert "the disk is full" in said.lower() or "No space left" in said
+            assert "free some space" in said or "run again" in said
+        assert ran(textmill.run("--until", "pack")) == ["select", "tokenizer", "pack"]
+
+
+@contextmanager
+def fill(disk: Path, leave: int) -> Iterator[None]:
+    free = os.statvfs(disk)
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - leave)
+    yield
+    ballast.unlink()
