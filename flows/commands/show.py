@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.arguments import add_json, add_workspace
+from flows.plain_lines import WIDTH, as_lines, as_yaml
 from tasks.runtime.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -153,10 +155,10 @@ def _node_lines(report: dict[str, Any]) -> list[str]:
             f"  made         {execution['started']} in {duration(execution['seconds'])} "
             f"({duration(execution['cpu_seconds'])} of CPU), {size(execution['memory_bytes'])} memory, "
             f"{size(execution['disk_bytes'])} on disk",
-            f"  with         {versions}",
+            *textwrap.wrap(versions, WIDTH, initial_indent="  with         ", subsequent_indent=" " * 15),
         ]
-    lines += ["", "made from", *_lineage_lines(report["lineage"]), "", "figures", *_figures(manifest["metrics"])]
-    lines += ["", "config", *_yaml(manifest["config"])]
+    lines += ["", "made from", *_lineage_lines(report["lineage"]), "", "figures", *as_lines(manifest["metrics"])]
+    lines += ["", "config", *as_yaml(manifest["config"])]
     return lines
 
 
@@ -169,60 +171,17 @@ def _lineage_lines(lineage: list[dict[str, Any]]) -> list[str]:
         files = list(entry.get("files", {}).items())
         if entry["told"]:
             continue
-        lines += [f"{indent}  {name}  sha256 {sha256[:10]}" for name, sha256 in files[:3]]
+        lines += [
+            f"{indent}  {_fitted(name, WIDTH - 22 - len(indent))}  sha256 {sha256[:10]}" for name, sha256 in files[:3]
+        ]
         if len(files) > 3:
             lines.append(f"{indent}  and {len(files) - 3} more files (--json names all)")
     return lines
 
 
-def _yaml(value: Any) -> list[str]:
-    import yaml
-
-    text = yaml.safe_dump(value, sort_keys=False, width=96, default_flow_style=None, allow_unicode=True)
-    return [f"  {line}" for line in text.rstrip().splitlines()]
-
-
-def _figures(metrics: dict[str, Any]) -> list[str]:
-    lines: list[str] = []
-    for name, value in metrics.items():
-        if isinstance(value, dict | list) and value:
-            table = _table(value)
-            lines += [f"  {name}:", *table] if table else _yaml(_brief({name: value}))
-        else:
-            lines.append(f"  {name}: {_brief(value)}")
-    return lines
-
-
-def _table(rows: Any) -> list[str]:
-    """A list of small mappings as aligned columns; nothing if it is none, or too wide for a screen."""
-    if not (isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)):
-        return []
-    flat = [
-        {f"{key} {inner}".strip(): item for key, value in row.items() for inner, item in _items(value)} for row in rows
-    ]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    cells = [names, *([str(_brief(row.get(name, ""))) for name in names] for row in flat)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    if sum(widths) + 2 * len(widths) > 96:
-        return []
-    return [
-        "    " + "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in cells
-    ]
-
-
-def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    yield from value.items() if isinstance(value, dict) else [("", value)]
-
-
-def _brief(value: Any) -> Any:
-    """Long lists shortened, floats rounded: the whole is in --json."""
-    if isinstance(value, dict):
-        items = list(value.items())
-        shown = {key: _brief(item) for key, item in items[:40]}
-        return shown if len(items) <= 40 else shown | {"…": f"{len(items) - 40} more"}
-    if isinstance(value, list):
-        return [_brief(item) for item in value[:12]] + ([f"… {len(value) - 12} more"] if len(value) > 12 else [])
-    return round(value, 4) if isinstance(value, float) else value
+def _fitted(name: str, room: int) -> str:
+    """A file's name in `room` columns: its beginning and its end tell most."""
+    return name if len(name) <= room else f"{name[: room // 3]}…{name[room // 3 + 1 - room :]}"
 
 
 def _model(store: Store, reference: str) -> dict[str, Any]:
