@@ -11,7 +11,7 @@ WIDTH = 100
 def as_yaml(value: Any) -> list[str]:
     import yaml
 
-    text = yaml.safe_dump(value, sort_keys=False, width=96, default_flow_style=None, allow_unicode=True)
+    text = yaml.safe_dump(value, sort_keys=False, width=88, default_flow_style=None, allow_unicode=True)
     return [f"  {line}" for line in text.rstrip().splitlines()]
 
 
