@@ -1,0 +1,37 @@
+"""The suffix of a file names its format, unless the source does."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline_config.ingest import (
+    Arrow,
+    AutoFormat,
+    ConcreteFormat,
+    Csv,
+    Json,
+    JsonLines,
+    Parquet,
+    PlainText,
+    Source,
+)
+from tasks.ingest.resolve import format_of
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("a.txt", PlainText(kind="text")),
+        ("deep/README.MD", PlainText(kind="text")),
+        ("a.jsonl.gz", JsonLines(kind="jsonl")),
+        ("a.ndjson", JsonLines(kind="jsonl")),
+        ("a.json", Json(kind="json")),
+        ("a.b.csv", Csv(kind="csv")),
+        ("a.tsv.gz", Csv(kind="csv", delimiter="\t")),
+        ("a.parquet", Parquet(kind="parquet")),
+        ("data-00000-of-00001.arrow", Arrow(kind="arrow")),
+    ],
+)
+def test_by_suffix(name: str, format: ConcreteFormat) -> None:
+    assert format_of(Source(name="s", path=("x",), format=AutoFormat(kind="auto")), name) == format
+    assert format_of(Source(name="s", path=("x",), format=Parquet(kind="parquet")), name) == Parquet(kind="parquet")
