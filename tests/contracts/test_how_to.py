@@ -75,7 +75,7 @@ def test_the_new_rule_can_be_configured_and_is_in_the_reference(copy: Path) -> N
     (example,) = blocks(PAGE, "yaml")
     (copy / "textmill.yaml").write_text("preset: cloud-security\n" + example.text)
     assert "kind: digits" in do(copy, "-m flows validate --section select")
-    assert "(digits)" in (copy / "docs" / "configuration.md").read_text()
+    assert "| `digits` |" in (copy / "docs" / "configuration.md").read_text()
 
 
 def test_a_rule_without_its_case_is_an_error(copy: Path, tmp_path: Path) -> None:

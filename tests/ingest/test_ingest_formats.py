@@ -19,7 +19,7 @@ from tasks.ingest.resolve import format_of
 
 
 @pytest.mark.parametrize(
-    ("name", "format"),
+    ("name", "expected"),
     [
         ("a.txt", PlainText(kind="text")),
         ("deep/README.MD", PlainText(kind="text")),
@@ -32,6 +32,6 @@ from tasks.ingest.resolve import format_of
         ("data-00000-of-00001.arrow", Arrow(kind="arrow")),
     ],
 )
-def test_by_suffix(name: str, format: ConcreteFormat) -> None:
-    assert format_of(Source(name="s", path=("x",), format=AutoFormat(kind="auto")), name) == format
+def test_by_suffix(name: str, expected: ConcreteFormat) -> None:
+    assert format_of(Source(name="s", path=("x",), format=AutoFormat(kind="auto")), name) == expected
     assert format_of(Source(name="s", path=("x",), format=Parquet(kind="parquet")), name) == Parquet(kind="parquet")
