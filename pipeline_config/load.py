@@ -151,7 +151,7 @@ def explain(error: ValidationError, origins: Mapping[Place, str], model: type[Ba
     """One line a mistake, and the remedy."""
     known = settings(model)
     lines = [_complaint(dict(detail), origins, known) for detail in error.errors(include_url=False)]
-    return "\n".join(dict.fromkeys(lines))
+    return "\n  ".join(dict.fromkeys(lines))
 
 
 def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapping[str, FieldInfo]) -> str:
