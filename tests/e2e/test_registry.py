@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Road
 from tests.e2e.test_road import FINETUNED, REUSED
-from tests.e2e.workspace import Textmill, clone, planned, ran
+from tests.e2e.workspace import Textmill, clone, planned, ran, text_of
 
+TEXT = text_of("logging", random.Random(3))
 CHANGED = [*FINETUNED, "distill", "compress", "evaluate"]
 
 
@@ -40,12 +43,10 @@ def ledger(textmill: Textmill) -> list[tuple[str, int | None, int | None, str]]:
 
 
 def aliases(textmill: Textmill) -> dict[str, int]:
-    found = {}
-    for alias in ("champion", "previous", "challenger"):
-        done = textmill("show", f"tiny@{alias}", "--json", code=None)
-        if done.code == 0:
-            found[alias] = done.json["version"]
-    return found
+    """As MLflow has them."""
+    with sqlite3.connect(textmill.root / "mlflow.db") as connection:
+        query = "SELECT alias, version FROM registered_model_aliases WHERE name = 'tiny'"
+        return {alias: int(version) for alias, version in connection.execute(query)}
 
 
 def test_another_learning_rate_reruns_what_it_concerns_and_going_back_reuses(second: Textmill) -> None:
@@ -74,44 +75,44 @@ def test_promote_rollback_promote(second: Textmill, tmp_path: Path) -> None:
 
 
 def test_a_refused_gate_leaves_the_champion(copy: Textmill) -> None:
-    worse = ("distill.head_init=scratch", "distill.learning_rate=1e-9", "distill.head_learning_rate=1e-9")
-    done = copy("run", "--json", *worse, code=3)
-    assert ran(done.json) == ["distill", "compress", "evaluate"]
+    """Another candidate meets a baseline that reads parts of words, and so is as good as any model here."""
+    changed = ("evaluate.tfidf.character_ngrams=[3, 5]", "promotion.variant=student")
+    done = copy("run", "--json", *changed, code=3)
+    assert ran(done.json) == ["evaluate"]
     promotion = done.json["promotion"]
     assert (promotion["promoted"], promotion["passed"], promotion["champion"]) == (False, False, 3)
-    assert "version 5 stays challenger" in done.err
+    assert [gate["name"] for gate in promotion["gates"] if not gate["passed"]] == ["above TF-IDF"]
+    assert "version 2 stays challenger: it gains nothing certain over TF-IDF" in done.err
     assert '--override "why"' in done.err
-    assert aliases(copy) == {"champion": 3, "challenger": 5}
+    assert aliases(copy) == {"champion": 3, "challenger": 2}
     record = json.loads((copy.root / "runs" / done.json["run"] / "run.json").read_text())
     assert record["status"] == "completed"
 
-    refused = copy("promote", "tiny", "5", code=3)
-    assert "refused" in refused.out
+    assert "refused" in copy("promote", "tiny", "2", code=3).out
     assert ledger(copy) == [("promote", 3, None, "")]
-    assert "against its gates" in copy("promote", "tiny", "5", "--override", "for a test").out
-    assert aliases(copy) == {"champion": 5, "previous": 3, "challenger": 5}
-    assert ledger(copy)[1:] == [("promote", 5, 3, "for a test")]
+    assert "against its gates" in copy("promote", "tiny", "2", "--override", "for a test").out
+    assert aliases(copy) == {"champion": 2, "previous": 3, "challenger": 2}
+    assert ledger(copy)[1:] == [("promote", 2, 3, "for a test")]
     copy("rollback", "tiny")
-    assert aliases(copy) == {"champion": 3, "challenger": 5}
+    assert aliases(copy) == {"champion": 3, "challenger": 2}
 
 
 def test_a_version_survives_the_artifacts(road: Road, copy: Textmill) -> None:
     shutil.rmtree(copy.root / "artifacts")
     (copy.root / "artifacts").mkdir()
-    here = road.textmill("predict", "tiny", "--text", "Secretbdfg the cipherlmpr.", "--json").json
-    assert copy("predict", "tiny", "--text", "Secretbdfg the cipherlmpr.", "--json").json == here
+    here = road.textmill("predict", "tiny", "--text", TEXT, "--json").json
+    assert copy("predict", "tiny", "--text", TEXT, "--json").json == here
     assert "stands" in copy("show", "tiny@champion").out
 
 
 def test_predict(road: Road, tmp_path: Path) -> None:
-    text = "Auditbdfg the recordlmpr of tracekkkk monitorgggg."
-    shown = road.textmill("predict", "tiny@champion", "--text", text).out
+    shown = road.textmill("predict", "tiny@champion", "--text", TEXT).out
     assert shown.split()[0] == "logging"
     rows = tmp_path / "in.jsonl"
     rows.write_text(
-        json.dumps({"id": 1, "text": text})
+        json.dumps({"id": 1, "text": TEXT})
         + "\nnot json\n"
-        + json.dumps({"id": 2, "text": "Publicbdfg openkkkk reachlmpr."})
+        + json.dumps({"id": 2, "text": text_of("exposure", random.Random(4))})
     )
     out = tmp_path / "out.jsonl"
     done = road.textmill("predict", "tiny", "--file", str(rows), "--out", str(out), "--json")
@@ -168,12 +169,12 @@ def test_show_the_fate_of_documents(road: Road) -> None:
     assert kept["decision"] == "kept"
     assert {"tokenizer", "pack", "pretrain", "distill"} == set(kept["seen_by"])
     dropped = [row for row in rows if row["decision"] == "dropped"]
-    assert {row["source"] for row in dropped} == {"events", "manual"}, "the short one, and one of two that are equal"
+    assert len(dropped) == 2, "the short one, and one of two that are equal"
     for row in dropped:
         said = road.textmill("show", f"doc:{row['id'].hex()}").out
         if row["matched_id"]:
             assert row["matched_id"].hex()[:8] in said
         else:
-            assert "word_count" in said or "words" in said
-            assert "threshold 4" in said
+            assert "words" in said
+            assert "(2, threshold 4)" in said
     assert "doc:" in road.textmill("show", "doc:ffffffffffffffff", code=2).err

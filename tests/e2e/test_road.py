@@ -8,8 +8,6 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.conftest import Road
 from tests.e2e.workspace import NODES, Textmill, clone, planned, ran
 
@@ -104,7 +102,7 @@ def test_deleted_damaged_and_forced_nodes_run_alone(road: Road, copy: Textmill) 
     assert plan["finetune.frozen"] == ("run", "damaged: head.safetensors")
     assert plan["compress"] == ("run", "forced")
     assert plan["pretrain"] == ("reuse", "if select comes out equal")
-    assert plan["evaluate"] == ("reuse", "if select and finetune.frozen and compress come out equal")
+    assert plan["evaluate"] == ("reuse", "if finetune.frozen and select and compress come out equal")
     assert planned(plan) == ["select", "finetune.frozen", "compress"]
     report = copy.run("--force", "compress")
     assert ran(report) == planned(plan)
@@ -133,13 +131,17 @@ def test_changed_labels_run_first_and_what_depends_on_them_after(copy: Textmill)
 def test_two_workspaces_at_once(road: Road, plain: Textmill, tmp_path: Path) -> None:
     """Each with a server of its own, while a third stands."""
     shops = [clone(plain, tmp_path / name) for name in ("one", "two")]
+    for shop in shops:  # a database that is there already saves most of a server's start
+        (shop.root / ".prefect").mkdir()
+        with sqlite3.connect(road.root / ".prefect/prefect.db") as source:
+            source.backup(sqlite3.connect(shop.root / ".prefect/prefect.db"))
     processes = []
     try:
-        processes = [shop.start("run", "--json", "--until", "ingest.labels") for shop in shops]
+        processes = [shop.start("run", "--json", "--until", "ingest.corpus") for shop in shops]
         for process in processes:
             out, err = process.communicate(timeout=100)
             assert process.returncode == 0, err
-            assert ran(json.loads(out)) == ["ingest.corpus", "ingest.general", "ingest.labels"]
+            assert ran(json.loads(out)) == ["ingest.corpus"]
         ports = {shop("server", "status", "--json").json["port"] for shop in (road.textmill, *shops)}
         assert len(ports) == 3
     finally:
@@ -147,10 +149,7 @@ def test_two_workspaces_at_once(road: Road, plain: Textmill, tmp_path: Path) -> 
             shop("server", "stop")
 
 
-@pytest.mark.parametrize("pattern", ["finetune", "finetune.frozen"])
-def test_a_node_alone(copy: Textmill, pattern: str) -> None:
-    report = copy.run("--only", pattern)
+def test_a_stage_alone(copy: Textmill) -> None:
+    report = copy.run("--only", "finetune")
     assert ran(report) == []
-    assert [node["name"] for node in report["nodes"]] == NODES[
-        : NODES.index("finetune.adapted" if pattern == "finetune" else pattern) + 1
-    ]
+    assert [node["name"] for node in report["nodes"]] == NODES[: NODES.index("finetune.adapted") + 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -16,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Road
-from tests.e2e.workspace import bare_environment, kill_group, wait_for
+from tests.e2e.workspace import STEMS, bare_environment, kill_group, text_of, wait_for
 
-TEXTS = ["Auditbdfg the recordlmpr of tracekkkk monitorgggg.", "Publicbdfg openkkkk reachlmpr.", "Secret cipherbbbb."]
+TEXTS = [text_of(label, random.Random(3)) for label in STEMS]
 LEFT_OUT = ("textmill", "__editable__", "torch", "transformers", "prefect", "datasets", "pytest", "_pytest")
 
 
