@@ -68,9 +68,28 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # who read our output has gone; nobody is left to tell
         return 0
-    except OSError as error:
-        print(f"textmill: {error.strerror}: {error.filename or ''} ({type(error).__name__})", file=sys.stderr)
+    except Exception as error:
+        if full := _full_disk(error):
+            print(f"textmill: {full}", file=sys.stderr)
+        elif isinstance(error, OSError):
+            print(f"textmill: {error.strerror}: {error.filename or ''} ({type(error).__name__})", file=sys.stderr)
+        else:
+            raise
         return 1
+
+
+def _full_disk(error: BaseException | None) -> str:
+    """A sentence if the cause, however far down, is that a disk is full: of a file, or of a database in one."""
+    import errno
+    import sqlite3
+
+    while error is not None:
+        file = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if file or (isinstance(error, sqlite3.OperationalError) and "is full" in str(error)):
+            where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+            return f"the disk is full{where}. What is done is kept; free some space and run again."
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 class _Version(str):

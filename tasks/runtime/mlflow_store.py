@@ -18,9 +18,10 @@ def open_client(workspace: Workspace) -> Any:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
 
-    # A new database and a look at the input example are announced at level INFO; nobody can act on it.
-    for name in ("mlflow.store.db.utils", "mlflow.pyfunc"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # A new database and a look at the input example are announced at level INFO; nobody can act on it. What goes wrong
+    # with the database is logged with its trace and raised as well; once is enough.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
     address = tracking_address(workspace)
     if not address.startswith("sqlite"):
         return MlflowClient(tracking_uri=address, registry_uri=address)

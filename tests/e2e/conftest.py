@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.workspace import CONFIG, Done, Textmill, clone, write_base, write_data
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs the road that has been run goes to one worker, which runs it once."""
     for item in items:

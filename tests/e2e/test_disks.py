@@ -45,23 +45,36 @@ def test_a_read_only_workspace_is_refused(plain: Textmill, tmp_path: Path) -> No
         assert set(textmill.plan().values()) == {("run", "never run")}
 
 
-def test_a_full_disk_ends_a_run_which_goes_on_when_there_is_room(server: str, plain: Textmill, tmp_path: Path) -> None:
-    with mounted(tmp_path / "disk", "size=200m") as disk:
-        textmill = clone(plain, disk / "workspace").with_environment(PREFECT_API_URL=server)
-        done = ran(textmill.run("--until", "measure"))
-        assert done == ["ingest.corpus", "ingest.general", "ingest.labels", "clean", "measure"]
-        with fill(disk, leave=100_000):
-            said = textmill("run", "--json", "--until", "pack", code=1).err
-            assert "the disk is full" in said.lower() or "No space left" in said
-            assert "free some space" in said or "run again" in said
-        assert ran(textmill.run("--until", "pack")) == ["select", "tokenizer", "pack"]
+def test_a_full_disk_ends_a_run_which_goes_on_when_there_is_room(plain: Textmill, tmp_path: Path) -> None:
+    """All that a run writes to is on that disk: artifacts, the databases of Prefect and MLflow, logs."""
+    with mounted(tmp_path / "disk", "size=60m") as disk:
+        textmill = clone(plain, disk / "workspace")
+        try:
+            textmill("server", "start", "--workspace", ".")
+            assert ran(textmill.run("--until", "measure"))[-1] == "measure"
+            for leave in (0, 100_000, 1_000_000):
+                with filled(disk, leave):
+                    done = textmill("run", "--json", "--until", "pack", code=None)
+                if done.code == 0:
+                    break
+                assert done.code == 1, done.said
+                assert "the disk is full" in done.err
+                assert "run again" in done.err
+            assert leave, "not even a full disk ended it"
+            assert ran(textmill.run("--until", "pack"))[-1:] in (["pack"], [])
+            assert {action for action, _ in list(textmill.plan().values())[:8]} == {"reuse"}
+        finally:
+            textmill("server", "stop")
 
 
 @contextmanager
-def fill(disk: Path, leave: int) -> Iterator[None]:
+def filled(disk: Path, leave: int) -> Iterator[None]:
+    """All but `leave` bytes of the disk are taken, within."""
     free = os.statvfs(disk)
     ballast = disk / "ballast"
     with ballast.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - leave)
-    yield
-    ballast.unlink()
+    try:
+        yield
+    finally:
+        ballast.unlink()

