@@ -18,7 +18,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/textmill run $(CONFIG)
 
 test: $(VENV)/.ready
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not needs_root and not needs_demo"
+	@$(BIN)/python -m pytest -n 2 -m "not needs_root and not needs_demo"
 
 check: $(VENV)/.ready
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,17 +14,17 @@ from typing import Any
 
 import pytest
 
+from tasks.runtime.workspace import file_lock
 from tests.e2e.workspace import CONFIG, Done, Textmill, clone, write_base, write_data
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the road that has been run goes to one worker, which runs it once."""
     for item in items:
         if isinstance(item, pytest.Function) and "road" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(600))  # on a busy machine; about 60 s of it when idle
+            item.add_marker(
+                pytest.mark.timeout(600)
+            )  # the first of them runs the road, which a busy machine is slow at
 
 
 @dataclass(frozen=True)
@@ -42,30 +45,57 @@ class Road:
 
 
 @pytest.fixture(scope="session")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of pytest-xdist see."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "e2e"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def raw(shared: Path) -> Path:
     """A workspace in which nothing has run: data, base model, config."""
-    root = tmp_path_factory.mktemp("e2e") / "raw"
-    write_data(root / "data")
-    write_base(root / "base")
-    (root / "textmill.yaml").write_text(CONFIG)
+    root = shared / "raw"
+    with file_lock(shared / "raw.lock"):
+        if not root.exists():
+            write_data(root / "data")
+            write_base(root / "base")
+            (root / "textmill.yaml").write_text(CONFIG)
     return root
 
 
 @pytest.fixture(scope="session")
-def plain(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Textmill:
+def plain(raw: Path, shared: Path) -> Textmill:
     """The command line in that workspace, for what starts no server; its leases are its own."""
-    return Textmill(raw, {"TEXTMILL_LEASES": str(tmp_path_factory.mktemp("leases"))})
+    return Textmill(raw, {"TEXTMILL_LEASES": str(shared / "leases")})
 
 
 @pytest.fixture(scope="session")
-def road(plain: Textmill, raw: Path) -> Iterator[Road]:
-    """Never changed by a test: whoever changes something takes a copy (`copy`)."""
-    textmill = clone(plain, raw.parent / "road")
-    try:
-        with usual_port_in_use():
-            yield Road(textmill, textmill.plan(), textmill("run", "--json"))
-    finally:
-        textmill("server", "stop")
+def road(plain: Textmill, shared: Path) -> Iterator[Road]:
+    """Never changed by a test: whoever changes something takes a copy (`copy`). The last worker stops its server."""
+    made = shared / "road.json"
+    with (shared / "road.users").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with file_lock(shared / "road.lock"):
+            if not made.exists():
+                textmill = clone(plain, shared / "road")
+                with usual_port_in_use():
+                    planned, first = textmill.plan(), textmill("run", "--json", code=None)
+                made.write_text(json.dumps([planned, vars(first)]))
+        planned, first = json.loads(made.read_text())
+        known = Road(
+            Textmill(shared / "road", plain.environment),
+            {node: (action, reason) for node, (action, reason) in planned.items()},
+            Done(**first),
+        )
+        assert known.first.code == 0, known.first.said
+        yield known
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        known.textmill("server", "stop")
 
 
 @contextmanager
@@ -82,7 +112,7 @@ def usual_port_in_use() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server(road: Road) -> str:
     """The API of the standing server, for workspaces that need none of their own."""
-    url = road.textmill("server", "status", "--json").json["api_url"]
+    url = road.textmill("server", "start", "--json").json["api_url"]
     assert isinstance(url, str)
     return url
 
