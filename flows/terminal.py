@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tasks.runtime.artifact import Artifact
     from tasks.runtime.runs import NodeRecord
 
-PLAIN_PROGRESS_SECONDS = 10.0
+PLAIN_PROGRESS_SECONDS = 30.0
 
 
 class Terminal:

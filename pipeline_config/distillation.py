@@ -74,8 +74,8 @@ class DistillConfig(Section):
     head_init: Literal["scratch", "teacher", "linear_probe"] = "linear_probe"
     """The head starts from random numbers, from the teacher's (same width), or from logistic regression on the
     student's frozen features of the training split."""
-    probe_c: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(0.1, 0.3, 1.0), min_length=1)
-    """Inverse regularisation strengths C of that logistic regression; the best one on validation is taken."""
+    head_c: float = Field(default=0.003, gt=0)
+    """Inverse regularisation strength C of that logistic regression."""
     learning_rate: float = Field(default=2e-4, gt=0)
     """Peak learning rate of the encoder."""
     head_learning_rate: float = Field(default=2e-4, gt=0)

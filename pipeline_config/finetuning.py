@@ -37,6 +37,9 @@ class _Training(_Reading):
     head_init: Literal["scratch", "linear_probe"] = "linear_probe"
     """`linear_probe` starts the head from logistic regression on the frozen encoder's features (LP-FT, Kumar et al.
     2022, arXiv 2202.10054), `scratch` from random numbers."""
+    head_c: float = Field(default=0.003, gt=0)
+    """Inverse regularisation strength C of the logistic regression that the head starts from. It is far below
+    `probe_c`: a head that fits the training texts already leaves the encoder nothing to learn."""
     learning_rate: float = Field(default=5e-5, gt=0)
     """Peak learning rate of the encoder."""
     head_learning_rate: float = Field(default=5e-4, gt=0)
@@ -110,6 +113,8 @@ class FinetunePart(FrozenPart):
 
     head_init: Literal["scratch", "linear_probe"] | None = None
     """Instead of `finetune.head_init`."""
+    head_c: float | None = Field(default=None, gt=0)
+    """Instead of `finetune.head_c`."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Instead of `finetune.learning_rate`."""
     head_learning_rate: float | None = Field(default=None, gt=0)

@@ -188,7 +188,7 @@ def _start_from_probe(
         (features(rows), training.labels),
         (features(validation_rows), validation.labels),
         classes=len(student.labels),
-        grid=config.probe_c,
+        grid=(config.head_c,),
         class_weights="none",
         score=macro_f1,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, assert_never
@@ -69,15 +69,18 @@ def fine_tune(
     }
     match config:
         case FrozenProbe():
-            probe = _probe(model, config, training, validation, fast.pad_token_id, device)
+            probe_of = _probes(model, config, training, validation, fast.pad_token_id, device)
+            probe = probe_of(config.probe_c)
             probe.copy_to(model.head)
             metrics |= {"probe_c": probe.c}
         case FullFinetune():
             if config.head_init == "linear_probe":
-                probe = _probe(model, config, training, validation, fast.pad_token_id, device)
+                probe_of = _probes(model, config, training, validation, fast.pad_token_id, device)
+                probe = probe_of(config.probe_c)
                 probe.copy_to(model.head)
                 save_head(model.head, ctx.out / PROBE)
                 metrics |= {"probe_c": probe.c, "probe_validation_macro_f1": probe.score}
+                probe_of((config.head_c,)).copy_to(model.head)
             trained = _train(ctx, config, model, training, validation, fast.pad_token_id, device)
             epoch_steps = -(-len(training.split) // config.train_batch_size)
             metrics |= {
@@ -109,26 +112,33 @@ def _check(training: LabelledSplit, names: Sequence[str]) -> None:
         )
 
 
-def _probe(
+def _probes(
     model: TextClassifier,
     config: FullFinetune | FrozenProbe,
     training: EncodedSplit,
     validation: EncodedSplit,
     pad_token_id: int,
     device: torch.device,
-) -> LinearProbe:
+) -> Callable[[Sequence[float]], LinearProbe]:
+    """Fits probes on the features of the encoder as it is now: a grid of C to the best probe on validation."""
+
     def features(encoded: EncodedSplit) -> tuple[Any, Any]:
         found = extract_features(model, encoded.rows, pad_token_id=pad_token_id, device=device)
         return found.numpy(), encoded.split.labels
 
-    return fit_probe(
-        features(training),
-        features(validation),
-        classes=len(model.labels),
-        grid=config.probe_c,
-        class_weights=config.class_weights,
-        score=macro_f1,
-    )
+    on_training, on_validation = features(training), features(validation)
+
+    def fit(grid: Sequence[float]) -> LinearProbe:
+        return fit_probe(
+            on_training,
+            on_validation,
+            classes=len(model.labels),
+            grid=grid,
+            class_weights=config.class_weights,
+            score=macro_f1,
+        )
+
+    return fit
 
 
 def _train(

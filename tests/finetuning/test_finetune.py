@@ -75,6 +75,15 @@ def test_the_stored_probe_is_the_frozen_rung(run_stage, tiny_labels, tiny_base):
     )
 
 
+def test_the_head_starts_from_the_soft_probe(run_stage, tiny_labels, tiny_base):
+    still = {"learning_rate": 1e-12, "head_learning_rate": 1e-12, "num_train_epochs": 1, "dropout": 0.0, "head_c": 0.02}
+    tuned = load_classifier(run_stage(finetune, full(**still), tiny_labels, tiny_base).path)
+    soft = FrozenProbe(kind="frozen", max_seq_length=16, probe_c=(0.02,))
+    probe = load_classifier(run_stage(finetune, soft, tiny_labels, tiny_base).path)
+    torch.testing.assert_close(tuned.model.head.weight, probe.model.head.weight)
+    torch.testing.assert_close(tuned.model.head.bias, probe.model.head.bias)
+
+
 def test_a_head_from_scratch_has_no_probe_and_balanced_weights_train(run_stage, tiny_labels, tiny_base):
     config = full(head_init="scratch", class_weights="balanced", num_train_epochs=1)
     model = run_stage(finetune, config, tiny_labels, tiny_base)
