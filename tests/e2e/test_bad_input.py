@@ -291,7 +291,7 @@ def test_bad_rows_are_quarantined_and_counted(fresh: Callable[..., Textmill]) ->
     for line, word in {2: "UTF-8", 3: "NUL", 4: "NUL", 5: "1000", 6: "empty", 7: "JSON", 8: "text", 10: "1000"}.items():
         assert word in reasons[line], reasons
     assert (account["documents_in"], account["documents_kept"], account["documents_quarantined"]) == (11, 3, 8)
-    assert account["bytes_in"] == account["bytes_kept"] + account["bytes_quarantined"]
+    assert account["bytes_in"] == account["bytes_kept"] + account["bytes_quarantined"] + account["bytes_cut"]
     assert json.loads((folder / "execution.json").read_text())["memory_bytes"] < 1_000_000_000
 
 

@@ -50,4 +50,4 @@ def test_a_model_from_scratch(copy: Textmill) -> None:
     assert set(planned(plan)) == and_what_follows(["tokenizer"])
     assert ran(copy.run(*FROM_SCRATCH, "--until", "pretrain")) == ["tokenizer", "pack", "pretrain"]
     figures = copy("show", "tokenizer", "--json").json["manifest"]["metrics"]
-    assert (figures["kind"], figures["size"]) == ("train", 400)
+    assert (figures["kind"], figures["vocabulary"]["after"]) == ("train", 400)

@@ -229,6 +229,8 @@ class Textmill:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # What a shell starts in the background ignores SIGINT, and so would all that it starts: these tests as well.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def with_environment(self, **variables: str) -> Textmill:
