@@ -89,7 +89,7 @@ def judge(figures: Figures, config: PromotionConfig) -> Verdict:
 
 
 def _gain(name: str, gain: Interval | None, why: str) -> GateResult:
-    needs = "gain > 0"
+    needs = "interval > 0"
     if gain is None:
         return _missing(name, needs)
     passed = gain.low > 0

@@ -78,12 +78,12 @@ def test_nothing_known_passes_nothing() -> None:
 def test_the_table_is_what_a_person_reads() -> None:
     shown = table(judge(replace(GOOD, against_parent=Interval(-0.04, -0.06, -0.02)), CONFIG))
     assert shown.splitlines() == [
-        " gate                     needs      has                       verdict",
-        " above majority           gain > 0   +0.700 [+0.600, +0.800]   pass",
-        " above TF-IDF             gain > 0   +0.090 [+0.030, +0.150]   pass",
-        " int8 agrees              ≥ 98 %     98.00 %                   pass",
-        " keeps its parent         ≥ −0.01    −0.040 [−0.060, −0.020]   refused",
-        " holds against champion   ≥ −0.02    no champion               pass",
+        " gate                     needs          has                       verdict",
+        " above majority           interval > 0   +0.700 [+0.600, +0.800]   pass",
+        " above TF-IDF             interval > 0   +0.090 [+0.030, +0.150]   pass",
+        " int8 agrees              ≥ 98 %         98.00 %                   pass",
+        " keeps its parent         ≥ −0.01        −0.040 [−0.060, −0.020]   refused",
+        " holds against champion   ≥ −0.02        no champion               pass",
     ]
     long = Verdict((GateResult("g" * 60, "n" * 60, "h", True),))
     assert max(len(line) for line in table(long).splitlines()) <= 100
