@@ -23,12 +23,12 @@ def second(road: Road, server: str, tmp_path_factory: pytest.TempPathFactory) ->
     """The road run again with another learning rate."""
     copy = clone(road.textmill, tmp_path_factory.mktemp("second") / "workspace")
     textmill = copy.with_environment(PREFECT_API_URL=server)
-    plan = textmill.plan("finetune.learning_rate=1e-4")
+    plan = textmill.plan("finetune.learning_rate=2e-3")
     for node in FINETUNED:
-        assert plan[node] == ("run", "finetune.learning_rate 5e-05 → 0.0001"), node
+        assert plan[node] == ("run", "finetune.learning_rate 0.001 → 0.002"), node
     assert plan["distill"] == ("run", "input finetune.base changed")
     assert planned(plan) == CHANGED
-    report = textmill.run("finetune.learning_rate=1e-4")
+    report = textmill.run("finetune.learning_rate=2e-3")
     assert ran(report) == CHANGED
     assert report["judged"] == 2
     assert report["promotion"]["promoted"]
@@ -51,7 +51,7 @@ def aliases(textmill: Textmill) -> dict[str, int]:
 
 def test_another_learning_rate_reruns_what_it_concerns_and_going_back_reuses(second: Textmill) -> None:
     assert second.plan() == REUSED
-    assert second.plan("finetune.learning_rate=1e-4") == REUSED
+    assert second.plan("finetune.learning_rate=2e-3") == REUSED
 
 
 def test_promote_rollback_promote(second: Textmill, tmp_path: Path) -> None:

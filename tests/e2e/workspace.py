@@ -87,6 +87,8 @@ finetune:
   max_seq_length: 48
   num_train_epochs: 5
   train_batch_size: 2
+  learning_rate: 1.0e-3
+  head_learning_rate: 1.0e-2
   compact: {layers: [0, 3]}
 distill: {max_transfer_documents: 60}
 evaluate:
