@@ -47,7 +47,8 @@ class Plan:
 
     @property
     def reasons(self) -> dict[str, str]:
-        return {node.node: node.reason for node in self.nodes}
+        """Of the nodes that will run in any case."""
+        return {node.node: node.reason for node in self.nodes if node.action == "run"}
 
 
 def load_checked(arguments: ConfigArguments) -> Loaded:

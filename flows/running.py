@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from flows.prepare import Loaded, Plan, plan_road
@@ -19,7 +18,7 @@ from tasks.runtime.planning import PlannedNode, check_selection, selects
 from tasks.runtime.runs import RunRecord, new_run
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Call, Stage, node_name
-from tasks.runtime.workspace import Workspace, file_lock
+from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
 if TYPE_CHECKING:
     from tasks.promotion.outcome import Promotion
@@ -37,10 +36,16 @@ class Selection:
     force: tuple[str, ...] = ()
 
     def check(self, plan: Plan, command: str = "textmill run") -> None:
-        """Refuse names that are none, and a start before which something is not reusable."""
+        """Refuse names that are none, an empty range, and a start before which something is not reusable.
+
+        `command` is the run without its selection, for the remedy.
+        """
         check_selection([name for name in (self.start, self.until) if name], plan.names)
         if not self.start:
             return
+        first = next(index for index, name in enumerate(plan.names) if selects([self.start], name))
+        if first > self.last(plan.names):
+            raise RefusedInput(f"--from {self.start} --until {self.until}: {self.until} comes before {self.start}.")
         for node in plan.nodes:
             if selects([self.start], node.node):
                 return
@@ -117,8 +122,7 @@ def _conclude(loaded: Loaded, outcome: Outcome) -> None:
 
     reached, workspace = outcome.milestones, loaded.store.workspace
     assert reached.evaluation is not None
-    ran = outcome.record.nodes[reached.evaluation.node].action == "ran"
-    outcome.judged = count_judgement(workspace, reached.evaluation, new=ran)
+    outcome.judged = count_judgement(workspace, reached.evaluation, outcome.record.nodes[reached.evaluation.node].run)
     made: list[Artifact] = [*reached.models.values(), *reached.compressed.values()]
     if reached.checkpoint is not None:
         made.append(reached.checkpoint)
@@ -155,21 +159,24 @@ class _Until:
         return self.call(stage, part, *args, **kwargs)
 
 
-def count_judgement(workspace: Workspace, evaluation: Evaluation, *, new: bool) -> int:
-    """How often this workspace's models have been judged on this test set; a `new` judgement is added first.
+def count_judgement(workspace: Workspace, evaluation: Evaluation, run: str) -> int:
+    """How often this workspace's models have been judged on this test set, the evaluation made by `run` included.
 
     Every look at a test set wears it out a little: who chooses by it many times overfits to it.
     """
     file = workspace.root / "judgements.jsonl"
-    digest = evaluation.metrics["test_digest"]
+    entry = {
+        "test_digest": evaluation.metrics["test_digest"],
+        "evaluation": evaluation.fingerprint,
+        "run": run,
+    }
     with file_lock(workspace.root / ".judgements.lock"):
-        if new:
-            entry = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "test_digest": digest}
-            with file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(entry | {"evaluation": evaluation.fingerprint}) + "\n")
-        if not file.exists():
-            return 0
-        return sum(json.loads(line)["test_digest"] == digest for line in file.read_text("utf-8").splitlines())
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        entries = [json.loads(line) for line in text.splitlines()]
+        if entry not in entries:
+            entries.append(entry)
+            write_atomically(file, text + json.dumps(entry) + "\n")
+    return sum(known["test_digest"] == entry["test_digest"] for known in entries)
 
 
 def prepare(loaded: Loaded, selection: Selection) -> Plan:
@@ -179,7 +186,7 @@ def prepare(loaded: Loaded, selection: Selection) -> Plan:
     workspace = loaded.store.workspace
     workspace.check_writable()
     plan = plan_road(loaded, selection.force)
-    selection.check(plan)
+    selection.check(plan, " ".join(["textmill run", str(loaded.arguments.file), *loaded.arguments.overrides]))
     for node in nodes_to_check(plan, selection):
         match node.node:
             case "ingest.corpus":

@@ -83,6 +83,8 @@ def run_child(
             with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
                 stdin.write(job.model_dump_json().encode())
             for line in events:
+                if not line.endswith(b"\n"):
+                    break  # it was killed in the middle of a word
                 event = json.loads(line)
                 if event["event"] in ("done", "failed"):
                     last = event

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from tasks.runtime.artifact import Artifact, InputRecord
+from tasks.runtime.artifact import Artifact, InputFiles, InputRecord, artifacts_in
 from tasks.runtime.child import run_child
-from tasks.runtime.errors import TextmillError
+from tasks.runtime.errors import StageFailed, TextmillError
 from tasks.runtime.lease import lease, need_of
 from tasks.runtime.planning import selects
 from tasks.runtime.runs import NodeRecord, RunRecord
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Stage
 from tasks.runtime.store import Execution, Store
-from tasks.runtime.workspace import file_lock, remove_tree
+from tasks.runtime.workspace import DigestMemory, file_lock, remove_tree
 
 A = TypeVar("A", bound=Artifact)
 
@@ -65,7 +66,7 @@ class Session:
     record: RunRecord
     force: Collection[str] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """What the plan said of each node."""
+    """Why the nodes run that the plan knew would run."""
 
     def obtain(self, stage: Stage[Any, A], node: str, arguments: dict[str, Any]) -> A:
         """Return the artifact of a node, made now or reused."""
@@ -76,6 +77,7 @@ class Session:
             finding = self.store.find(stage, node, arguments)
             if finding.artifact is not None and not selects(self.force, node):
                 artifact = stage.result.model_validate(finding.artifact.model_dump())
+                remove_tree(work)  # of a run that was killed between publishing and tidying up
                 self.note_reuse(artifact)
                 return artifact
             try:
@@ -119,6 +121,7 @@ class Session:
             waiting=lambda holders: self.observer.waiting(node, ", ".join(map(str, holders))),
         ) as grant:
             self.observer.started(node, reason)
+            inputs = _InputStamps.of(arguments, self.store.digests)
             run = self.tracker.node_started(node, recipe.config, recipe.inputs)
             events = _Events(self.observer, node, run, measured)
             try:
@@ -130,27 +133,28 @@ class Session:
                     inherit=grant.file_descriptors,
                 )
                 events.flush()
+                inputs.check()
+                made = stage.result(node=node, fingerprint=job.fingerprint, digest=finished.digest, path=out)
+                execution = Execution(
+                    run=self.record.id,
+                    mlflow_run_id=run.run_id,
+                    started=started,
+                    seconds=finished.seconds,
+                    cpu_seconds=finished.cpu_seconds,
+                    memory_bytes=finished.memory_bytes,
+                    disk_bytes=sum(file.size for file in made.manifest.files.values()),
+                    host=platform.node(),
+                    versions=_versions(),
+                    measured=measured,
+                )
+                artifact, compared = self.store.publish(made, execution)
+                run.finished(artifact)
             except TextmillError as error:
                 run.failed(str(error))
                 raise
             except BaseException:
                 run.killed()
                 raise
-        made = stage.result(node=node, fingerprint=job.fingerprint, digest=finished.digest, path=out)
-        execution = Execution(
-            run=self.record.id,
-            mlflow_run_id=run.run_id,
-            started=started,
-            seconds=finished.seconds,
-            cpu_seconds=finished.cpu_seconds,
-            memory_bytes=finished.memory_bytes,
-            disk_bytes=sum(file.size for file in made.manifest.files.values()),
-            host=platform.node(),
-            versions=_versions(),
-            measured=measured,
-        )
-        artifact, compared = self.store.publish(made, execution)
-        run.finished(artifact)
         remove_tree(work)
         self._note(
             artifact,
@@ -198,6 +202,44 @@ class _Events:
         if self._points:
             self._run.metrics(self._points)
         self._points, self._flushed = [], time.monotonic()
+
+
+@dataclass(frozen=True)
+class _InputStamps:
+    """The user's files as they were when a stage began: what is read must be what the fingerprint names."""
+
+    stamps: Mapping[Path, tuple[str, tuple[int, ...]]]
+    """By file: its name, and size, times and inode."""
+
+    @staticmethod
+    def of(arguments: dict[str, Any], digests: DigestMemory) -> _InputStamps:
+        """Raises: StageFailed for a file that is no longer the one that the run was planned with."""
+        stamps = {}
+        for _, artifact in artifacts_in(arguments):
+            for file in artifact.files if isinstance(artifact, InputFiles) else ():
+                stamps[file.path] = (file.name, _stamp(file.path))
+                if not file.path.exists() or digests.sha256(file.path)[0] != file.sha256:
+                    raise _changed(file.name)
+        return _InputStamps(stamps)
+
+    def check(self) -> None:
+        for path, (name, stamp) in self.stamps.items():
+            if _stamp(path) != stamp:
+                raise _changed(name)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return ()
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+def _changed(name: str) -> StageFailed:
+    return StageFailed(
+        f"file {name} was changed while this run was under way, so nothing made of it is kept. Run again."
+    )
 
 
 @cache

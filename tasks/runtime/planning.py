@@ -117,14 +117,19 @@ def differences(stage: Stage[Any, Any], old: Manifest, arguments: Mapping[str, A
 
 def _settings(where: str, old: Any, new: Any) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in new:
-            if key in old:
-                yield from _settings(f"{where}.{key}", old[key], new[key])
+        if old.get("kind") != new.get("kind"):  # another member of a union: its other settings say nothing more
+            yield f"{where}.kind {_short(old.get('kind'))} → {_short(new.get('kind'))}"
+            return
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _settings(f"{where}.{key}", old.get(key, UNSET), new.get(key, UNSET))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _settings(f"{where}[{index}]", one, other)
     elif old != new:
         yield f"{where} {_short(old)} → {_short(new)}"
+
+
+UNSET = "(unset)"
 
 
 def _short(value: Any) -> str:

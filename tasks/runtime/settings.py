@@ -25,8 +25,6 @@ class Settings:
     """Device slots to schedule on, for example `0,1`; empty = the GPUs that are there, or one CPU slot."""
     needs: str = ""
     """Overrides of device needs, `stage=share,…`, for example `pretrain=2,finetune=0.5`."""
-    stage_lock_seconds: int = 0
-    """How long a run waits for another run that works on the same node; 0 = as long as it takes."""
 
     @staticmethod
     def from_environment() -> Settings:

@@ -95,7 +95,9 @@ class Tracking:
         )
 
     def _sweep(self) -> None:
-        running = self.client.search_runs([self.experiment], filter_string="attributes.status = 'RUNNING'")
+        """Close what killed processes left open, under whatever model's name."""
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        running = self.client.search_runs(experiments, filter_string="attributes.status = 'RUNNING'")
         for run in running:
             if _is_gone(run.data.tags.get(PROCESS, "")):
                 self.client.set_terminated(run.info.run_id, "KILLED")

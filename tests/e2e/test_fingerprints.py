@@ -344,7 +344,6 @@ def test_a_stage_version_concerns_its_nodes(
         "LEASES": "/nowhere",
         "SLOTS": "0,1",
         "NEEDS": "pretrain=0.5",
-        "STAGE_LOCK_SECONDS": "9",
     }.items(),
 )
 def test_machine_settings_concern_nothing(

@@ -14,7 +14,7 @@ from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Stage
 from tests.runtime import toy
-from tests.runtime.toy_session import Road, new_road
+from tests.runtime.toy_session import Road, call_of, new_road
 
 ALL = ["copy.a", "copy.b", "join"]
 
@@ -177,3 +177,41 @@ def test_a_failure_is_a_sentence_and_keeps_what_is_done(
     plan = bad.plan()
     assert plan["copy.a"] == ("reuse", "")
     assert plan["copy.b"][0] == "run"
+
+
+def test_a_file_that_changes_under_way_spoils_the_result(tmp_path: Path) -> None:
+    road = new_road(tmp_path / "ws", b=toy.CopyConfig(fail="edit"))
+    with pytest.raises(StageFailed, match=r"b\.txt was changed while this run was under way"):
+        road.run()
+    (road.root / "b.txt").write_text("B")
+    assert road.plan()["copy.b"] == ("run", "never run")
+
+
+def test_a_file_that_changed_since_the_plan_is_refused(tmp_path: Path) -> None:
+    road = new_road(tmp_path / "ws")
+    planned = toy.input_files(road.root / "a.txt")
+    (road.root / "a.txt").write_text("another text")
+    with pytest.raises(StageFailed, match="was changed"):
+        road.session()[0].obtain(toy.copy, "copy.a", toy.copy.bind(road.a, planned))
+
+
+def test_a_key_that_came_or_went_is_a_reason(road: Road) -> None:
+    more = replace(road, a=toy.CopyConfig(weights={"docs": 4}))
+    assert more.plan()["copy.a"] == ("run", "copy.weights.docs (unset) → 4")
+    more.run()
+    assert road.plan()["copy.a"] == ("reuse", "")
+    less = replace(road, a=toy.CopyConfig(weights={"docs": 4}, repeat=5))
+    less.run()
+    assert replace(road, a=toy.CopyConfig(repeat=6)).plan()["copy.a"] == (
+        "run",
+        "copy.repeat 5 → 6; copy.weights.docs 4 → (unset)",
+    )
+
+
+def test_a_node_that_turned_out_to_need_a_run_says_why(tmp_path: Path) -> None:
+    road = new_road(tmp_path / "ws", a=toy.CopyConfig(fail="noise"))
+    road.run()
+    session, memory = road.session(["copy.a"], reasons={"copy.a": "forced"})
+    road.walk(call_of(session))
+    reasons = {seen[1]: seen[2] for seen in memory.seen if seen[0] == "started"}
+    assert reasons == {"copy.a": "forced", "join": "input copy.a came out different"}

@@ -24,7 +24,9 @@ class CopyConfig(Section):
     path: str = Field(default="", json_schema_extra=NOT_IDENTITY)
     """Where it came from."""
     fail: str = ""
-    """What to do instead: refuse, crash, die, full."""
+    """What to do instead: refuse, crash, edit (the input), noise, die, full."""
+    weights: dict[str, int] = Field(default={})
+    """Counts for nothing but the recipe."""
 
 
 class JoinConfig(Section):
@@ -43,10 +45,14 @@ def copy(ctx: Context, config: CopyConfig, files: InputFiles) -> Text:
             raise RefusedInput("row 3: 'x' is no number; give a number.")
         case "crash":
             raise ZeroDivisionError("by zero")
+        case "edit":
+            files.files[0].path.write_text("edited by somebody else")
         case "die":
             os.kill(os.getpid(), 9)
         case "full":
             raise OSError(28, "No space left on device", "x.bin")
+    if config.fail == "noise":
+        (ctx.out / "noise.txt").write_text(str(time.time_ns()))
     text = "".join(file.path.read_text() for file in files.files) * config.repeat
     (ctx.out / "text.txt").write_text(text)
     ctx.log("loss", 0.5, 1)

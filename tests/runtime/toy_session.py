@@ -88,17 +88,24 @@ class Road:
 
     def run(self, force: Collection[str] = (), settings: Settings | None = None) -> tuple[toy.Text, list[str], Memory]:
         """Return the last artifact, the nodes that ran, and what was seen."""
+        session, memory = self.session(force, settings)
+        last = self.walk(call_of(session))
+        return last, [seen[1] for seen in memory.seen if seen[0] == "ran"], memory
+
+    def session(
+        self, force: Collection[str] = (), settings: Settings | None = None, reasons: Mapping[str, str] | None = None
+    ) -> tuple[Session, Memory]:
         workspace, memory = Workspace(self.root), Memory()
         record = new_run(workspace, self.root / "toy.yaml", ())
-        session = Session(
-            Store(workspace), settings or Settings(leases=str(self.root / "leases")), memory, memory, record, force
-        )
+        settings = settings or Settings(leases=str(self.root / "leases"))
+        return Session(Store(workspace), settings, memory, memory, record, force, reasons or {}), memory
 
-        def call(stage: Any, part: str, /, *args: Any, **kwargs: Any) -> Any:
-            return session.obtain(stage, node_name(stage, part), stage.bind(*args, **kwargs))
 
-        last = self.walk(call)
-        return last, [seen[1] for seen in memory.seen if seen[0] == "ran"], memory
+def call_of(session: Session) -> Call:
+    def call(stage: Any, part: str, /, *args: Any, **kwargs: Any) -> Any:
+        return session.obtain(stage, node_name(stage, part), stage.bind(*args, **kwargs))
+
+    return call
 
 
 def new_road(root: Path, **configs: Any) -> Road:
