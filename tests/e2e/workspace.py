@@ -90,7 +90,12 @@ finetune:
   learning_rate: 1.0e-3
   head_learning_rate: 1.0e-2
   compact: {layers: [0, 3]}
-distill: {max_transfer_documents: 60}
+distill:
+  max_transfer_documents: 60
+  learning_rate: 1.0e-3
+  head_learning_rate: 1.0e-2
+  num_train_epochs: 5
+  train_batch_size: 4
 evaluate:
   resamples: 200
   tfidf: {word_ngrams: 1, character_ngrams: null, costs: [1.0]}
@@ -231,7 +236,7 @@ class Textmill:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # What a shell starts in the background ignores SIGINT, and so would all that it starts: these tests as well.
+            # What a shell starts in the background ignores SIGINT, and so does all that it starts, these tests as well.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
