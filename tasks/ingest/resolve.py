@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pipeline_config.ingest import Arrow, AutoFormat, ConcreteFormat, Csv, Json, JsonLines, Parquet, PlainText, Source
@@ -73,38 +74,80 @@ def format_of(source: Source, name: str) -> ConcreteFormat:
     return SUFFIXES[suffix]
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """The files of one configured path, by name."""
+
+    path: str
+    files: dict[str, Path]
+    above: tuple[str, ...] = ()
+    """Folders over the names, outermost first; none within the workspace, where names are unique as they are."""
+
+    def named(self, folders: int) -> dict[str, Path]:
+        """The files with so many `folders` before their names."""
+        prefix = "".join(f"{part}/" for part in self.above[len(self.above) - folders :])
+        return {prefix + name: file for name, file in self.files.items()}
+
+
 def _files_of(source: Source, workspace: Path) -> dict[str, Path]:
     """Stable name to path."""
-    found: dict[str, Path] = {}
+    entries = []
     for path in source.path:
-        matched = _expand(source, path, workspace)
-        kept = {name: file for name, file in matched.items() if not _excluded(name, source.exclude)}
+        entry = _expand(source, path, workspace)
+        kept = {name: file for name, file in entry.files.items() if not _excluded(name, source.exclude)}
         if not kept:
-            why = f"all {len(matched)} files are excluded" if matched else "there is no such file, and no match"
+            why = f"all {len(entry.files)} files are excluded" if entry.files else "there is no such file, and no match"
             raise RefusedInput(
                 f"path {path!r} (source {source.name!r}): {why}. Expected a file, a folder with files, or a glob; "
                 f"relative paths start from {workspace}."
             )
-        found |= kept
+        entries.append(replace(entry, files=kept))
+    found = _unique(source, entries)
     for name in found:
         format_of(source, name)
     return found
 
 
-def _expand(source: Source, path: str, workspace: Path) -> dict[str, Path]:
+def _unique(source: Source, entries: list[_Entry]) -> dict[str, Path]:
+    """All files by name. Where two files would have one name, the names of their paths grow by parent folders."""
+    folders = [0] * len(entries)
+    while True:
+        found: dict[str, Path] = {}
+        owners: dict[str, list[int]] = {}
+        clashes: dict[str, Path] = {}
+        for index, entry in enumerate(entries):
+            for name, file in entry.named(folders[index]).items():
+                owners.setdefault(name, []).append(index)
+                if found.setdefault(name, file) != file:
+                    clashes[name] = file
+        if not clashes:
+            return found
+        clashing = {index for name in clashes for index in owners[name]}
+        growing = [index for index in clashing if folders[index] < len(entries[index].above)]
+        if not growing:
+            name, file = next(iter(clashes.items()))
+            raise RefusedInput(
+                f"{found[name]} and {file} (source {source.name!r}) would both be called {name!r}. Make them two "
+                "sources, or move one of them."
+            )
+        for index in growing:
+            folders[index] += 1
+
+
+def _expand(source: Source, path: str, workspace: Path) -> _Entry:
     if path.startswith(PACKAGE):
         package, _, rest = path.removeprefix(PACKAGE).partition("/")
         base, prefix = _package_folder(package, source), f"{PACKAGE}{package}/"
-        return {prefix + name: file for name, file in _below(base, rest or ".").items()}
+        return _Entry(path, {prefix + name: file for name, file in _below(base, rest or ".").items()})
     whole = Path(path).expanduser()
     if not whole.is_absolute() or whole.is_relative_to(workspace):
         relative = whole.relative_to(workspace) if whole.is_absolute() else whole
-        return _below(workspace, str(relative))
+        return _Entry(path, _below(workspace, str(relative)))
     # Outside of the workspace a name starts at the last folder before the first wildcard, wherever that folder lies.
     parts = whole.parts
     wildcard = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     base = Path(*parts[: max(1, wildcard - 1)])
-    return _below(base, str(whole.relative_to(base)))
+    return _Entry(path, _below(base, str(whole.relative_to(base))), base.parts[1:])
 
 
 def _below(base: Path, pattern: str) -> dict[str, Path]:

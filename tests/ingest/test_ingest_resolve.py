@@ -65,6 +65,51 @@ def test_exclude_and_outside_of_the_workspace(tree: Path) -> None:
     assert names(str(tree / "d" / "b.txt"), elsewhere) == ["b.txt"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (("a/t.csv", "b/t.csv"), ["a/t.csv", "b/t.csv"]),
+        (("b/t.csv", "a/t.csv"), ["a/t.csv", "b/t.csv"]),
+        (("a/in", "b/in"), ["a/in/t.csv", "b/in/t.csv"]),  # two folders of one name
+        (("a/in/*.csv", "b/in/*.csv"), ["a/in/t.csv", "b/in/t.csv"]),
+        (("a/t.csv", "a/u.csv"), ["t.csv", "u.csv"]),
+        (("a/t.csv", "a/t.csv"), ["t.csv"]),
+        (("a/in", "b/t.csv"), ["in/t.csv", "t.csv"]),
+    ],
+)
+@pytest.mark.parametrize("where", ["data", "some/where/else"])
+def test_files_of_one_name_outside_of_the_workspace_are_all_kept(
+    put: Any, tmp_path: Path, where: str, paths: tuple[str, ...], expected: list[str]
+) -> None:
+    for name in ("a/t.csv", "b/t.csv", "a/u.csv", "a/in/t.csv", "b/in/t.csv"):
+        put(f"{where}/{name}", name)
+    workspace = tmp_path / "workspace"
+    config = text_config(tuple(str(tmp_path / where / path) for path in paths))  # type: ignore[arg-type]
+    files = files_for(config, workspace).files
+    assert [file.name for file in files] == expected
+    assert len({file.path for file in files}) == len(expected)
+
+
+def test_a_name_in_the_workspace_stays_and_one_outside_grows(put: Any, tmp_path: Path) -> None:
+    put("workspace/t.csv", "in")
+    put("data/t.csv", "out")
+    config = text_config((str(tmp_path / "data/t.csv"), "t.csv"))  # type: ignore[arg-type]
+    assert [file.name for file in files_for(config, tmp_path / "workspace").files] == ["data/t.csv", "t.csv"]
+
+
+def test_two_files_that_must_have_one_name_are_refused(put: Any, tmp_path: Path) -> None:
+    outside = put("data/t.csv", "out")
+    inside = put(f"workspace/{(tmp_path / 'data/t.csv').relative_to('/')}", "in")
+    # Whatever is put before the outer file's name: the workspace has a file of that name, too.
+    for parts in range(1, len(outside.parts) - 1):
+        put(f"workspace/{'/'.join(outside.parts[-parts:])}", "in")
+    config = text_config((str(outside), "**/t.csv"))  # type: ignore[arg-type]
+    with pytest.raises(RefusedInput) as raised:
+        files_for(config, tmp_path / "workspace")
+    assert str(outside) in str(raised.value)
+    assert str(inside) in str(raised.value)
+
+
 def test_fingerprint_is_over_source_name_and_bytes(tree: Path) -> None:
     files = files_for(text_config("d/b.txt"), tree)
     [file] = files.files
