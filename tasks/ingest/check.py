@@ -1,13 +1,15 @@
 """What must be refused before any stage runs, said with file, line and remedy.
 
-Labelled files are read as a whole; of raw text only as much as shows that columns and text are there.
+Labelled files are read as a whole, and so are sources of raw text whose documents have ids of their own; of other raw
+text only as much as shows that columns and text are there.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from pipeline_config.ingest import (
@@ -32,9 +34,12 @@ from tasks.runtime.errors import RefusedInput
 
 _HEAD = 1000  # records of a file of raw text
 
+_Id = tuple[str, int, str | None]
+"""File, line, external id."""
+
 
 def check_text(config: TextConfig, files: InputFiles) -> None:
-    """Look at the heads of raw text.
+    """Look at the heads of raw text, and at all ids.
 
     Raises:
         RefusedInput: an empty file, a missing column, no text at all, or one external id twice.
@@ -44,12 +49,9 @@ def check_text(config: TextConfig, files: InputFiles) -> None:
         own = [file for named, file in by_source(config.sources, files) if named.name == source.name]
         _refuse_empty_files(source, own)
         _refuse_missing_columns(source, own, _columns(source))
-        heads = ((file, row) for file in own for row in islice(rows(source, file), _HEAD))
-        if source.id:
-            _refuse_repeated_ids(
-                [(file.name, row.line, row.external_id) for file, row in heads if isinstance(row, Row)]
-            )
         _refuse_no_text(source, own)
+        if source.id:
+            _refuse_repeated_ids(partial(_ids, source, own))
 
 
 def check_labels(config: LabelsConfig, files: InputFiles) -> None:
@@ -82,7 +84,7 @@ def check_labels(config: LabelsConfig, files: InputFiles) -> None:
         )
     for source in config.sources:
         of_source = [example for example in examples if example.source == source.name]
-        _refuse_repeated_ids([(example.file, example.line, example.external_id) for example in of_source])
+        _refuse_repeated_ids(partial(map, _id_of_example, of_source))
     _refuse_labels(config, examples)
 
 
@@ -209,19 +211,31 @@ def _nearest(name: str, names: Iterator[str] | Sequence[str] | Counter[str]) -> 
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def _refuse_repeated_ids(found: Sequence[tuple[str, int, str | None]]) -> None:
-    first: dict[str, tuple[str, int]] = {}
-    for file, line, external_id in found:
+def _refuse_repeated_ids(ids: Callable[[], Iterable[_Id]]) -> None:
+    """`ids` reads them again at each call: places are looked for only once an id is known to stand twice."""
+    seen = set[str]()
+    for file, line, external_id in ids():
         if external_id is None:
             continue
-        if external_id in first:
-            other, other_line = first[external_id]
+        if external_id in seen:
+            other, other_line = next((name, number) for name, number, item in ids() if item == external_id)
             where = f"line {other_line}" if other == file else f"{other}, line {other_line}"
             raise RefusedInput(
                 f"{file}, line {line}: the id {external_id!r} stands already in {where}; ids must differ within a "
                 "source. Correct them, or leave out the source's setting id."
             )
-        first[external_id] = (file, line)
+        seen.add(external_id)
+
+
+def _ids(source: Source, files: Sequence[InputFile]) -> Iterator[_Id]:
+    for file in files:
+        for row in rows(source, file):
+            if isinstance(row, Row):
+                yield file.name, row.line, row.external_id
+
+
+def _id_of_example(example: Example) -> _Id:
+    return example.file, example.line, example.external_id
 
 
 def _refuse_no_text(source: Source, files: Sequence[InputFile]) -> None:

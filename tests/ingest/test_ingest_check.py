@@ -147,6 +147,21 @@ def test_ids_repeated_across_files_name_both(put: Any, tmp_path: Path) -> None:
     assert "in/b.jsonl, line 1: the id 'same' stands already in in/a.jsonl, line 1" in message
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_an_id_repeated_far_down_names_both_lines(put: Any, tmp_path: Path, kind: str) -> None:
+    ids = [f"k{number}" for number in range(3000)]
+    ids[2500] = ids[1700]
+    if kind == "parquet":
+        pq.write_table(pa.table({"text": ["x"] * len(ids), "k": ids}), tmp_path / "a.parquet")
+    elif kind == "csv":
+        put("a.csv", "text,k\n" + "".join(f"x,{item}\n" for item in ids))
+    else:
+        put("a.jsonl", "".join(f'{{"text": "x", "k": "{item}"}}\n' for item in ids))
+    first = 1 + (kind == "csv")
+    message = refusal(check_text, text_config(f"a.{kind}", id="k"), tmp_path)
+    assert f"a.{kind}, line {2500 + first}: the id 'k1700' stands already in line {1700 + first}" in message
+
+
 def test_a_key_that_only_some_records_have_is_no_missing_column(put: Any, tmp_path: Path) -> None:
     put("a.jsonl", "\n".join(json.dumps({"text": "x"} | ({"title": "y"} if n == 5 else {})) for n in range(9)))
     config = text_config("a.jsonl", text=("title", "text"))
