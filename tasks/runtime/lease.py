@@ -163,8 +163,11 @@ def _wait(
                 waiting(told)
             time.sleep(POLL_SECONDS)
     finally:
-        folder.ticket(number).unlink(missing_ok=True)
-        os.close(ticket)
+        try:
+            with folder.mutex():  # nobody looks through the queue meanwhile
+                folder.ticket(number).unlink(missing_ok=True)
+        finally:
+            os.close(ticket)
 
 
 def _take(
@@ -237,7 +240,7 @@ class _Folder:
                 continue
             descriptor = _open_locked(path)
             if descriptor is not None:
-                path.unlink()
+                path.unlink(missing_ok=True)
                 os.close(descriptor)
             elif (holder := _read(path)) and set(holder.devices) & set(wanted):
                 found.append(holder)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -181,6 +182,54 @@ def test_what_it_waits_for_is_told(tmp_path: Path) -> None:
             pass
     with lease(1, settings):
         pass
+
+
+def test_a_ticket_may_go_while_the_queue_is_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(leases=str(tmp_path), slots="0")
+    with lease(1, settings):  # makes the folders
+        pass
+    gone = tmp_path / "queue" / f"{1:012d}"
+    gone.touch()
+    opened = leases._open_locked
+
+    def opened_and_removed(path: Path) -> int | None:
+        descriptor = opened(path)
+        if path == gone:
+            path.unlink(missing_ok=True)
+        return descriptor
+
+    monkeypatch.setattr(leases, "_open_locked", opened_and_removed)
+    with lease(1, settings) as grant:
+        assert [device.name for device in grant.devices] == ["0"]
+
+
+def test_own_ticket_is_removed_under_the_mutex(tmp_path: Path) -> None:
+    settings = Settings(leases=str(tmp_path), slots="0")
+    told, leave = threading.Event(), threading.Event()
+
+    class Enough(Exception):
+        pass
+
+    def show(_: tuple[Holder, ...]) -> None:
+        told.set()
+        leave.wait()
+        raise Enough
+
+    def wait() -> None:
+        with pytest.raises(Enough), lease(1, settings, waiting=show):
+            raise AssertionError("a held device was granted")
+
+    with lease(1, settings):
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        assert told.wait(10)
+        with leases._Folder(tmp_path).mutex():
+            leave.set()
+            time.sleep(0.2)
+            assert len(list((tmp_path / "queue").iterdir())) == 1
+        waiter.join(10)
+    assert not waiter.is_alive()
+    assert not list((tmp_path / "queue").iterdir())
 
 
 def test_no_need_no_device(tmp_path: Path) -> None:
