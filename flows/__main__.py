@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from types import ModuleType
 COMMANDS = ("init", "doctor", "validate", "plan", "run", "show", "predict", "promote", "rollback", "server")
 EPILOG = """\
 textmill COMMAND --help shows its options and examples.
-exit codes: 0 done, 1 a stage failed, 2 usage or refused input, 3 a gate refused
+exit codes: 0 done, 1 a stage failed, 2 usage or refused input, 3 a gate refused,
+            130 stopped by Ctrl-C
 
 examples:
   textmill init my-model --preset cloud-security
@@ -20,6 +22,11 @@ examples:
   textmill run my-model
 """
 STOPPED = 130  # what shells report for a program that Ctrl-C ended
+
+
+# Before any library is imported: each would write an identifier into the home folder, or call its maker.
+for _variable in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY"):
+    os.environ.setdefault(_variable, "true")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,11 +1,14 @@
 """Serve an ONNX classifier: onnxruntime, tokenizers and numpy are all it needs. Copied into each such version."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "true")  # it counts when onnxruntime is imported, not later
+import onnxruntime
 
 
 class Classifier:

@@ -84,6 +84,7 @@ class Workspace:
             "OMP_WAIT_POLICY": "PASSIVE",
             "DO_NOT_TRACK": "true",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            "ORT_DISABLE_TELEMETRY": "true",
         }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from flows.__main__ import main
 from pipeline_config.promotion import PromotionConfig
 from tasks.promotion.promote import register_and_promote
 from tasks.runtime.registry import Registry
+from tasks.runtime.workspace import Workspace
 from tests.promotion.shop import Shop
 
 YAML = """
@@ -133,3 +137,20 @@ def test_predict_csv_and_txt(workspace: Path, tmp_path: Path, capsys: pytest.Cap
     assert "no column 'body'. It has: name, text." in capsys.readouterr().err
     assert main(["predict", "m/3", "--file", str(tmp_path / "no.csv"), *at]) == 2
     assert main(["predict", "m/3", "--file", str(tmp_path), *at]) == 2
+
+
+@pytest.mark.parametrize("arguments", [("-m", "flows", "predict", "m/3", "--text", "x"), ("-c", "{}")])
+def test_no_library_leaves_anything_in_the_home(workspace: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Neither with our command nor with the code that a version is served by elsewhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    hushed = ("TRACK", "TELEMETRY", "XDG_", "CI", "GITHUB_", "PYTEST_", "MLFLOW_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(hushed) and "TELEM" not in name}
+    kept.pop("DO_NOT_TRACK", None)
+    folder = Registry(Workspace(workspace)).folder(Registry(Workspace(workspace)).get("m", 3))
+    serve = "import pathlib, runpy; runpy.run_path(next(map(str, pathlib.Path({!r}).rglob('serve.py'))))"
+    command = [sys.executable, *(one.replace("{}", serve.format(str(folder))) for one in arguments)]
+    at = ["--workspace", str(workspace)] if "predict" in arguments else []
+    done = subprocess.run([*command, *at], env=kept | {"HOME": str(home)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [str(path) for path in home.rglob("*")] == []
