@@ -3,7 +3,8 @@
     python infra/general_text.py SDIST SITE_PACKAGES SHA256
 
 The texts (four `*_GroundTruth.txt` files, MIT licence, Hutto & Gilbert, ICWSM 2014) lie in an archive inside the
-archive and are not part of the wheel. Nothing of the distribution is run; they come to
+archive and are not part of the wheel. This program runs nothing of the distribution (`pip download`, which fetches it,
+does: once the sha256 is found right, its setup.py for the metadata). The texts come to
 `SITE_PACKAGES/vaderSentiment/hutto_ICWSM_2014/`. Files that are there already are left alone if they are the same.
 """
 
