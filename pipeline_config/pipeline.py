@@ -74,9 +74,11 @@ class PipelineConfig(Section):
                 f"select.near_duplicates.bands={near.bands} does not divide "
                 f"measure.signature.permutations={self.measure.signature.permutations}; take a divisor."
             )
-        if self.promotion.variant == "int8" and self.compress.backend.kind != "onnx_int8":
+        variant, backend = self.promotion.variant, self.compress.backend.kind
+        if variant in ("int8", "fp32") and backend != f"onnx_{variant}":
             raise ValueError(
-                f"promotion.variant=int8, but compress.backend.kind={self.compress.backend.kind} makes no such variant."
+                f"promotion.variant={variant}, but compress.backend.kind={backend} makes no such variant; "
+                f"take onnx_{variant}, or another variant."
             )
         if self.tokenizer.vocabulary.kind == "train":
             if not (pretrain.objective.kind == "mlm" and pretrain.objective.init.kind == "scratch"):
@@ -101,6 +103,9 @@ class PipelineConfig(Section):
             ("pack.max_documents", self.pack.max_documents),
             ("pretrain.mixture", pretrain.mixture),
             ("distill.transfer_sources", self.distill.transfer_sources or ()),
+            ("select.priority", self.select.priority),
+            *((f"select.rules.{rule.kind}.sources", rule.sources) for rule in self.select.rules),
+            *((f"clean.edits.{edit.kind}.sources", edit.sources) for edit in self.clean.edits),
         ):
             unknown = sorted(set(names) - sources)
             if unknown:

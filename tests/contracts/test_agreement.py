@@ -1,0 +1,46 @@
+"""What the sections of a configuration must agree on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline_config.pipeline import PipelineConfig
+from tests.contracts.sections import example
+
+PLAIN = example(PipelineConfig).model_dump()
+SOURCE = PLAIN["ingest"]["corpus"]["sources"][0]["name"]
+
+
+@pytest.mark.parametrize(("variant", "kind"), [("int8", "onnx_fp32"), ("fp32", "onnx_int8")])
+def test_the_promoted_variant_is_one_that_is_made(variant: str, kind: str) -> None:
+    with pytest.raises(ValidationError, match=f"promotion.variant={variant}, but compress.backend.kind={kind}"):
+        validated(promotion={"variant": variant}, compress={"backend": {"kind": kind}})
+    validated(promotion={"variant": variant}, compress={"backend": {"kind": f"onnx_{variant}"}})
+    validated(promotion={"variant": "student"}, compress={"backend": {"kind": kind}})
+
+
+@pytest.mark.parametrize(
+    ("section", "place"),
+    [
+        (lambda name: {"pack": {"max_documents": {name: 3}}}, "pack.max_documents"),
+        (lambda name: {"pretrain": {"mixture": {name: 3}}}, "pretrain.mixture"),
+        (lambda name: {"distill": {"transfer_sources": [name]}}, "distill.transfer_sources"),
+        (lambda name: {"select": {"priority": [name]}}, "select.priority"),
+        (
+            lambda name: {"select": {"rules": [{"kind": "lorem_ipsum", "sources": [name]}]}},
+            "select.rules.lorem_ipsum.sources",
+        ),
+        (lambda name: {"clean": {"edits": [{"kind": "html", "sources": [name]}]}}, "clean.edits.html.sources"),
+    ],
+)
+def test_a_source_that_is_none_is_refused_wherever_it_is_named(section: Any, place: str) -> None:
+    validated(**section(SOURCE))
+    with pytest.raises(ValidationError, match=f"{place} names 'nosuch', which is no source of ingest.corpus"):
+        validated(**section("nosuch"))
+
+
+def validated(**sections: Any) -> PipelineConfig:
+    return PipelineConfig.model_validate({**PLAIN, **sections})
