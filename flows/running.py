@@ -83,6 +83,7 @@ def run_road(
     from tasks.runtime.tracking import Tracking
 
     workspace = loaded.store.workspace
+    workspace.sweep()
     record = new_run(workspace, loaded.arguments.file, loaded.arguments.overrides)
     record.save(workspace)
     tracking = Tracking(workspace)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from flows.arguments import DEFAULT_CONFIG, add_config, add_json, config_argumen
 
 PINS = Path(__file__).parents[2] / "infra" / "constraints.txt"
 GIGABYTE = 10**9
+REACH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
     if not args.no_timing:
         yield _precision()
     arguments = config_arguments(args)
-    yield _disk(arguments.file.resolve().parent)
+    folder = arguments.file.resolve().parent
+    yield _disk(folder)
+    if not os.environ.get("PREFECT_API_URL"):
+        yield _port(folder)
+    yield from _addresses()
     if not arguments.file.exists():
         named = bool([item for item in args.items if "=" not in item])
         yield Finding("config", not named, f"no {arguments.file} here", f"textmill init DIR makes a {DEFAULT_CONFIG}")
@@ -114,7 +120,7 @@ def _precision() -> Finding:
     import sys
 
     program = "from tasks.training.precision import compare; compare()"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
     if done.returncode:
         return Finding("precision", False, "torch does not run", done.stderr.strip().splitlines()[-1])
     figures = json.loads(done.stdout)
@@ -132,9 +138,49 @@ def _disk(folder: Path) -> Finding:
     return Finding("disk", free > 5 * GIGABYTE, f"{free / GIGABYTE:.0f} GB free", "free 5 GB or use another folder")
 
 
+def _port(folder: Path) -> Finding:
+    """Where this workspace's Prefect server stands, or will."""
+    from flows.server import USUAL_PORT, standing
+    from flows.server_process import bind
+    from tasks.runtime.workspace import Workspace
+
+    if server := standing(Workspace(folder)):
+        return Finding("Prefect server", True, f"this workspace's stands: {server.url}")
+    with bind(USUAL_PORT) as listener:
+        free = listener.getsockname()[1] == USUAL_PORT
+    there = "is free" if free else "is in use by another program: another port is taken"
+    return Finding("Prefect server", True, f"none stands; `run` starts one; its usual port {USUAL_PORT} {there}")
+
+
+def _addresses() -> Iterator[Finding]:
+    """The servers that the environment names; an address without a host, such as sqlite:///mlflow.db, is a file."""
+    import socket
+    from urllib.parse import urlsplit
+
+    for variable in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
+        address = os.environ.get(variable)
+        if not address:
+            continue
+        remedy = f"start that server, correct {variable}, or unset it: the workspace then keeps its own"
+        try:
+            parts = urlsplit(address)
+            if parts.hostname is not None:
+                port = parts.port or (443 if parts.scheme == "https" else 80)
+                socket.create_connection((parts.hostname, port), timeout=REACH_SECONDS).close()
+        except (OSError, ValueError) as error:
+            yield Finding(variable, False, f"{_shown(address)} cannot be reached: {error}", remedy)
+        else:
+            yield Finding(variable, True, f"{_shown(address)}{' can be reached' if parts.hostname is not None else ''}")
+
+
+def _shown(address: str) -> str:
+    """An address without the password that may be in it."""
+    scheme, separator, rest = address.rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2]
+
+
 def _workspace(args: argparse.Namespace) -> Iterator[Finding]:
     from flows.prepare import load_checked, plan_road
-    from flows.server import standing
     from tasks.runtime.errors import RefusedInput
 
     try:
@@ -151,8 +197,6 @@ def _workspace(args: argparse.Namespace) -> Iterator[Finding]:
     yield Finding("input files", True, f"{len(loaded.inputs.corpus.files) + len(loaded.inputs.labels.files)} found")
     ready = sum(node.certain for node in plan.nodes)
     yield Finding("nodes", True, f"{ready} of {len(plan.nodes)} are reusable")
-    server = standing(loaded.store.workspace)
-    yield Finding("Prefect server", True, server.url if server else "none stands; `run` starts one")
     if args.verify:
         yield from _verify(loaded.store)
 
@@ -162,7 +206,7 @@ def _verify(store: object) -> Iterator[Finding]:
     from tasks.runtime.store import Store
 
     assert isinstance(store, Store)
-    folders = sorted(path.parent for path in store.workspace.artifacts.glob(f"*/*/{MANIFEST}"))
+    folders = sorted(path.parent for path in store.workspace.artifacts.glob(f"*/[!.]*/{MANIFEST}"))
     bad = 0
     for folder in folders:
         _, damage = store.verify(folder, afresh=True)

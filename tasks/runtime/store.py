@@ -131,7 +131,7 @@ class Store:
 
     def last_execution(self, node: str) -> Execution | None:
         """The newest execution of a node under any recipe: the base of an estimate."""
-        found = [self.execution(folder) for folder in (self.workspace.artifacts / node).glob("*")]
+        found = [self.execution(folder) for folder in (self.workspace.artifacts / node).glob("[!.]*")]
         return max((one for one in found if one), key=lambda one: one.started, default=None)
 
 

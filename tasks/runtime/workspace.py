@@ -69,6 +69,14 @@ class Workspace:
                 "config file: make the folder writable, or copy the config to one that is."
             ) from None
 
+    def sweep(self) -> None:
+        """Delete what processes that are dead now had begun to delete (`remove_tree`)."""
+        for pattern in ("artifacts/*/.doomed-*", "work/*/.doomed-*", "work/*/*/.doomed-*"):
+            for doomed in list(self.root.glob(pattern)):
+                pid = doomed.name.split("-")[-2]
+                if pid.isdigit() and not Path("/proc", pid).exists():
+                    shutil.rmtree(doomed, ignore_errors=True)
+
     def environment(self) -> dict[str, str]:
         """Variables under which libraries keep their caches in the workspace and call no host."""
         return {
