@@ -14,6 +14,7 @@ from typing import Any
 
 from flows.server import ensure_server, lives, read_record, start_server
 from tasks.runtime.errors import StageFailed, TextmillError
+from tasks.runtime.reachable import check_reachable
 from tasks.runtime.workspace import Workspace
 
 LINE = "%(asctime)s %(levelname)-7s %(name)s %(flow_run_name)s %(task_run_name)s: %(message)s"
@@ -24,8 +25,13 @@ def connect(workspace: Workspace, say: Callable[[str], None]) -> str:
     """Make sure that a server stands, and set this process up to use it. Call it before Prefect is imported.
 
     A server of the workspace that dies while this process lives is started again. Returns the address of the API.
+
+    Raises:
+        RefusedInput: nothing answers at `PREFECT_API_URL`.
     """
     own = not os.environ.get("PREFECT_API_URL")
+    if not own:
+        check_reachable("PREFECT_API_URL")
     api_url = ensure_server(workspace, say)
     workspace.logs.mkdir(parents=True, exist_ok=True)
     os.environ |= client_environment(workspace, api_url)

@@ -14,8 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import shutil
 import sys
+import textwrap
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.arguments import DEFAULT_CONFIG, add_config, add_json, config_arguments
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from flows.prepare import Loaded, Plan
     from flows.running import Outcome, Selection
     from flows.terminal import Terminal
+
+EXAMPLE_LENGTH = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,9 +75,11 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
 
     from flows.prefect_client import connect, quick_imports, server_needed
     from flows.running import run_road
+    from tasks.runtime.reachable import check_reachable
 
     workspace = loaded.store.workspace
     os.environ.update(workspace.environment())
+    check_reachable("MLFLOW_TRACKING_URI")
     with quick_imports():
         connect(workspace, terminal.line)
         import tasks.runtime.tracking  # noqa: F401  # MLflow
@@ -156,17 +164,38 @@ def _costs(loaded: Loaded, outcome: Outcome) -> str:
 def _next_steps(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:
     if outcome.promotion is None:
         return
+    from tasks.promotion.figures import example_text
+
     name, file = loaded.config.model.name, loaded.arguments.file
-    config = "" if str(file) == DEFAULT_CONFIG else f" {file}"
+    config = "" if str(file) == DEFAULT_CONFIG else f" {shlex.quote(str(file))}"
     alias = "champion" if outcome.promotion.champion == outcome.promotion.candidate else "challenger"
+    labels = loaded.store.workspace.artifact("ingest.labels", outcome.record.nodes["ingest.labels"].fingerprint)
+    textmill = _executable()
     terminal.line(
-        f'\nnext:  textmill predict {name}@{alias}{_where(loaded)} --text "Bucket policy allows anonymous reads"\n'
-        f"       textmill plan{config} finetune.adapted.learning_rate=3e-5\n"
-        f"       textmill show {name}@{alias}{_where(loaded)}"
+        f"\nnext:  {textmill} predict {name}@{alias}{_where(loaded)} --text {_quoted(example_text(labels))}\n"
+        f"       {textmill} plan{config} finetune.adapted.learning_rate=3e-5\n"
+        f"       {textmill} show {name}@{alias}{_where(loaded)}"
     )
+
+
+def _executable() -> str:
+    """What to type to call this program from the current folder."""
+    own = Path(sys.executable).with_name("textmill")
+    if shutil.which("textmill") or not own.exists():
+        return "textmill"
+    if not own.is_relative_to(Path.cwd()):
+        return shlex.quote(str(own))
+    near = own.relative_to(Path.cwd())
+    return shlex.quote(str(near) if len(near.parts) > 1 else f"./{near}")
+
+
+def _quoted(text: str) -> str:
+    """The first words of a text for a shell's command line."""
+    line = " ".join(text.split())
+    return shlex.quote(textwrap.shorten(line, EXAMPLE_LENGTH, placeholder="") or line[:EXAMPLE_LENGTH])
 
 
 def _where(loaded: Loaded) -> str:
     """What commands about models need to find the workspace from here."""
     folder = loaded.arguments.file.parent
-    return "" if str(folder) == "." else f" --workspace {folder}"
+    return "" if str(folder) == "." else f" --workspace {shlex.quote(str(folder))}"

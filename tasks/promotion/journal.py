@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ class Journal:
         return Entry(
             id=uuid.uuid4().hex,
             when=datetime.now(UTC).isoformat(timespec="seconds"),
-            who=getpass.getuser(),
+            who=_who(),
             model=self.model,
             action=action,
             before=before,
@@ -101,6 +102,13 @@ class Journal:
     def _actual(self) -> Aliases:
         found = self.registry.aliases(self.model)
         return Aliases(champion=found.get("champion"), previous=found.get("previous"))
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that no passwd file knows
+        return f"uid {os.getuid()}"
 
 
 def read_ledger(file: Path) -> list[Entry]:

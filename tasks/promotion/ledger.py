@@ -27,7 +27,7 @@ class Entry(BaseModel):
     when: str
     """ISO 8601, UTC."""
     who: str
-    """The user's login name on this machine."""
+    """The user's login name on this machine, or `uid N`."""
     model: str
     action: Literal["promote", "rollback", "external"]
     """`external`: somebody moved an alias without Textmill; recorded before the next change."""

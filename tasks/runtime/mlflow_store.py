@@ -8,6 +8,7 @@ import os
 import sqlite3
 from typing import Any
 
+from tasks.runtime.reachable import check_reachable
 from tasks.runtime.workspace import Workspace, file_lock
 
 
@@ -16,6 +17,7 @@ def open_client(workspace: Workspace) -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    check_reachable("MLFLOW_TRACKING_URI")
     from mlflow import MlflowClient
 
     # A new database and a look at the input example are announced at level INFO; nobody can act on it. What goes wrong

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+from pathlib import Path
+
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tasks.promotion.journal import Journal
 from tasks.promotion.ledger import Aliases, Entry, promoted, recorded, undoable
+from tasks.runtime.registry import Registry
+from tasks.runtime.workspace import Workspace
 
 VERSIONS = st.integers(min_value=1, max_value=5)
 
@@ -69,3 +77,12 @@ class Promotions(RuleBasedStateMachine):
 
 TestPromotions = Promotions.TestCase
 TestPromotions.settings = settings(max_examples=60, deadline=None)
+
+
+def test_a_user_without_a_name_is_recorded_by_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    entry = Journal(Registry(Workspace(tmp_path)), "m").entry("promote", Aliases(), Aliases(champion=1), None, "")
+    assert entry.who == f"uid {os.getuid()}"

@@ -1,0 +1,57 @@
+"""A server that the environment names is asked for an answer before any work."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from flows.__main__ import main
+from tasks.runtime import reachable
+from tasks.runtime.errors import RefusedInput
+from tasks.runtime.reachable import check_reachable
+
+
+@pytest.fixture
+def forbidding() -> Iterator[str]:
+    """A server that answers 501 to everything."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/api"
+    server.shutdown()
+    server.server_close()
+
+
+def test_any_answer_will_do_and_files_need_none(forbidding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in (forbidding, "sqlite:///mlflow.db", "mlruns", ""):
+        monkeypatch.setenv("ADDRESS", address)
+        check_reachable("ADDRESS")
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reachable, "SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("ADDRESS", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(RefusedInput, match="no server answers there"):
+            check_reachable("ADDRESS")
+
+
+def test_predict_refuses_where_no_mlflow_server_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert main(["predict", "m", "--text", "x", "--workspace", str(tmp_path)]) == 2
+    assert "MLFLOW_TRACKING_URI=http://127.0.0.1:9 (environment): no server answers" in capsys.readouterr().err
+
+
+def test_a_run_refuses_where_no_prefect_server_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.prefect_client import connect
+    from tasks.runtime.workspace import Workspace
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(RefusedInput, match="PREFECT_API_URL"):
+        connect(Workspace(tmp_path), print)
