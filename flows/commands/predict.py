@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     registry = Registry.existing(Workspace(args.workspace.resolve()))
     version = registry.resolve(args.model)
+    registry.check_intact(version)
     classifier = _load(registry.folder(version), version.variant)
     answers = _answers(rows, classifier)
     if args.text or (args.json and args.out is None):

@@ -11,6 +11,7 @@ from tasks.promotion.figures import Measured
 from tasks.promotion.gates import Verdict, table
 from tasks.runtime.artifact import MANIFEST, Artifact, InputRecord, Manifest
 
+GATES, AFTER_GATES = "## Gates at registration", "## Data and lineage"
 SCORES = {"macro_f1": "Macro-F1", "accuracy": "Accuracy"}
 
 
@@ -37,17 +38,26 @@ def lineage(artifact: Artifact) -> tuple[list[Manifest], list[InputRecord]]:
 
 
 def model_card(
-    model: str, artifact: Artifact, config: PromotionConfig, measured: Measured | None, verdict: Verdict | None
+    model: str,
+    artifact: Artifact,
+    config: PromotionConfig,
+    measured: Measured | None,
+    verdict: Verdict | None,
+    earlier: str = "",
 ) -> str:
-    """Markdown: use, how to load, figures with intervals, gates, data, and the way back to the input files."""
+    """Markdown: use, how to load, figures with intervals, gates, data, and the way back to the input files.
+
+    Args:
+        earlier: the version's card so far. Without a verdict, what it says of the gates stands.
+    """
     variant = measured.variant if measured else artifact.node
     sections = [
         [f"# {model}, {variant}", "", "Made by Textmill. Every figure was measured in the run that made it."],
         ["## Intended use", "", config.intended_use or "Not stated (`promotion.intended_use`)."],
         ["## How to load", "", *_loading(artifact)],
         ["## Figures", "", *_figures(measured)],
-        ["## Gates at registration", "", *_gates(verdict)],
-        ["## Data and lineage", "", *_lineage(artifact)],
+        [GATES, "", *_gates(verdict, earlier)],
+        [AFTER_GATES, "", *_lineage(artifact)],
         ["## Licences", "", config.data_licence or "Not stated (`promotion.data_licence`)."],
     ]
     return "\n".join("\n".join(section) + "\n" for section in sections)
@@ -94,8 +104,11 @@ def _figures(measured: Measured | None) -> Sequence[str]:
     return [*lines, "", f"Test set `{measured.test_digest}`, {measured.predictions.num_rows} documents."]
 
 
-def _gates(verdict: Verdict | None) -> Sequence[str]:
-    return ["```", table(verdict), "```"] if verdict else ["Not a candidate: no gate was asked."]
+def _gates(verdict: Verdict | None, earlier: str) -> Sequence[str]:
+    if verdict:
+        return ["```", table(verdict), "```"]
+    told = earlier.partition(f"\n{GATES}\n")[2].partition(f"\n{AFTER_GATES}\n")[0].strip()
+    return [told or "Not a candidate then: no gate was asked."]
 
 
 def _lineage(artifact: Artifact) -> Sequence[str]:

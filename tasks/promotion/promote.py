@@ -23,6 +23,7 @@ from tasks.runtime.tracking import data_card
 
 VARIANTS = ("teacher", "student", "int8", "fp32")
 JUDGED = "textmill/evaluation"
+CARD = "README.md"
 HERE = Path(__file__).parent
 TORCH_PACKAGES = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
 ONNX_PACKAGES = ("numpy", "onnxruntime", "tokenizers")
@@ -130,14 +131,10 @@ def _decide(
         champion=aliases.champion,
         former=aliases.champion,
     )
+    registry = journal.registry
+    registry.check_intact(candidate)
     if aliases.champion == candidate.version:
         return outcome
-    registry = journal.registry
-    if damage := registry.damage(candidate):
-        raise RefusedInput(
-            f"{candidate.model} version {candidate.version}: damaged: {', '.join(damage)}. Files of a version are "
-            "never changed; delete the version and register it again: textmill run"
-        )
     verdict = _verdict(registry, stored(registry, candidate), candidate.model, config, aliases.champion)
     outcome = replace(outcome, verdict=verdict)
     if not move or not (verdict.passed or override):
@@ -159,7 +156,10 @@ def stored(registry: Registry, version: Version) -> Measured | None:
     """The figures that a version carries; None if there are none or they are not as they were written."""
     if "figures" not in version.tags:
         return None
-    folder = registry.folder(version) / JUDGED
+    try:
+        folder = registry.folder(version) / JUDGED
+    except RefusedInput:  # its files are gone
+        return None
     measured = Measured.read(folder)
     return measured if measured is not None and _digest(folder) == version.tags["figures"] else None
 
@@ -192,7 +192,7 @@ def _register_encoder(registry: Registry, model: str, checkpoint: Checkpoint, ru
     )
     if new:
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "README.md").write_text(data_card(checkpoint.manifest), encoding="utf-8")
+            (Path(folder) / CARD).write_text(data_card(checkpoint.manifest), encoding="utf-8")
             registry.attach(version, Path(folder), {})
     return _summary(version, new)
 
@@ -217,8 +217,8 @@ def _attach(
         folder = Path(temporary)
         (folder / JUDGED).mkdir(parents=True)
         measured.write(folder / JUDGED)
-        card = model_card(version.model, artifact, config, measured, verdict)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        card = model_card(version.model, artifact, config, measured, verdict, _card(registry, version))
+        (folder / CARD).write_text(card, encoding="utf-8")
         tags = {
             "test_digest": measured.test_digest,
             "figures": _digest(folder / JUDGED),
@@ -226,6 +226,14 @@ def _attach(
         }
         registry.describe(version, card)
         return registry.attach(version, folder, tags)
+
+
+def _card(registry: Registry, version: Version) -> str:
+    """The card that a version has; empty if it was only just registered."""
+    try:
+        return (registry.folder(version) / CARD).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def _digest(folder: Path) -> str:

@@ -101,17 +101,19 @@ class Registry:
         model, _, alias = reference.partition("@")
         alias = alias or "champion"
         if slash or alias not in (known := self.aliases(model)):
-            raise RefusedInput(f"{reference!r}: {model} has no alias {alias!r}. {self._known(model)}")
+            raise RefusedInput(f"{reference!r}: {model or 'no model'} has no alias {alias!r}. {self._known(model)}")
         return self.get(model, known[alias])
 
     def aliases(self, model: str) -> dict[str, int]:
         """Alias to version number; empty if there is no such model."""
+        client = self.client  # first: it silences MLflow before anything of MLflow is imported
         from mlflow.exceptions import MlflowException
 
         try:
-            registered = self.client.get_registered_model(model)
+            registered = client.get_registered_model(model)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            # A name that no model can have (empty, with a colon) is invalid to MLflow; no model has it all the same.
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return {}
             raise
         return {alias: int(version) for alias, version in registered.aliases.items()}
@@ -125,9 +127,12 @@ class Registry:
             self.client.set_registered_model_alias(model, alias, str(version))
 
     def find(self, model: str, *, variant: str, digest: str) -> Version | None:
-        """The newest version with this variant and digest."""
+        """The newest intact version with this variant and digest.
+
+        What lies on a server is taken for intact: to look would be to download it.
+        """
         fits = [one for one in self.versions(model) if (one.variant, one.digest) == (variant, digest)]
-        return fits[-1] if fits else None
+        return next((one for one in reversed(fits) if not self._is_local(one) or not self.damage(one)), None)
 
     def register(
         self,
@@ -199,9 +204,20 @@ class Registry:
                 "Register it again: textmill run"
             ) from None
 
+    def check_intact(self, version: Version) -> None:
+        """Raise `RefusedInput` if files of the version are missing or differ from what was registered."""
+        if damage := self.damage(version):
+            raise RefusedInput(
+                f"{version.model} version {version.version}: damaged: {', '.join(damage)}. Files of a version are "
+                "never changed; register it again, as a new version: textmill run"
+            )
+
     def damage(self, version: Version) -> tuple[str, ...]:
         """Files of the version that are missing or differ from what was registered; empty if all is intact."""
-        folder = self.folder(version)
+        try:
+            folder = self.folder(version)
+        except RefusedInput:
+            return ("all files are gone",)
         try:
             text = (folder / FILES).read_bytes()
         except OSError:
@@ -214,6 +230,10 @@ class Registry:
             for name, digest in listed.items()
             if not (folder / name).is_file() or sha256_of(folder / name) != digest
         )
+
+    def _is_local(self, version: Version) -> bool:
+        location = str(self.client.get_logged_model(_model_id(version)).artifact_location)
+        return location.startswith(("/", "file:"))
 
     def _ensure_model(self, model: str) -> None:
         from mlflow.exceptions import MlflowException

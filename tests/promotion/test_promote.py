@@ -209,9 +209,30 @@ def test_versions_outlive_artifacts_and_damage_is_seen(shop: Shop) -> None:
     assert promote(registry, model="m", version=3, config=CONFIG).promoted
     model = registry.folder(version) / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"x")
-    rollback(registry, model="m")
-    with pytest.raises(RefusedInput, match=r"damaged: model\.onnx"):
-        promote(registry, model="m", version=3, config=CONFIG, override="whatever")
+    for _ in ("while it is champion", "and after"):
+        with pytest.raises(RefusedInput, match=r"damaged: model\.onnx"):
+            promote(registry, model="m", version=3, config=CONFIG, override="whatever")
+        if registry.aliases("m").get("champion"):
+            rollback(registry, model="m")
+
+
+@pytest.mark.parametrize("harm", ["a byte", "all files"])
+def test_a_damaged_version_is_registered_again_by_the_next_run(shop: Shop, harm: str) -> None:
+    run(shop)
+    registry = Registry(shop.workspace)
+    folder = registry.folder(registry.get("m", 3))
+    if harm == "a byte":
+        (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:-1] + b"x")
+    else:
+        shutil.rmtree(folder)
+    outcome = run(shop)
+    assert [(one.version, one.new) for one in outcome.versions if one.name == "m"] == [
+        (1, False),
+        (2, False),
+        (4, True),
+    ]
+    assert registry.damage(registry.get("m", 4)) == ()
+    assert registry.aliases("m")["challenger"] == 4
 
 
 def test_a_workspace_may_be_moved(shop: Shop) -> None:
@@ -307,6 +328,21 @@ def test_the_card_says_what_the_version_is(shop: Shop) -> None:
     ):
         assert words in card
     assert f"{DOCUMENTS} documents" in card
+
+
+def test_another_evaluation_does_not_take_the_gates_from_the_card_of_the_champion(shop: Shop) -> None:
+    assert run(shop).promoted
+    registry = Registry(shop.workspace)
+    folder = registry.folder(registry.get("m", 3))
+    before = (folder / "README.md").read_text()
+    assert "above TF-IDF" in before
+    inputs: dict[str, Artifact] = {"labels": shop.labels, "compressed.int8": shop.compressed["int8"]}
+    run(shop, evaluation=make_evaluation(shop.workspace.root, inputs, good_predictions(), "t2"))
+    after = (folder / "README.md").read_text()
+    assert "Test set `t2`" in after
+    assert after.replace("`t2`", "`t1`") == before
+    student = (registry.folder(registry.get("m", 2)) / "README.md").read_text()
+    assert "no gate was asked" in student
 
 
 @pytest.mark.slow

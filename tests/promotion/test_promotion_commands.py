@@ -92,6 +92,14 @@ def test_predict_text(workspace: Path, version: int, capsys: pytest.CaptureFixtu
     assert bad == {"line": 2, "error": "the text is empty"}
 
 
+def test_predict_with_a_damaged_version_is_refused(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry = Registry(Workspace(workspace))
+    model = registry.folder(registry.get("m", 3)) / "model.onnx"
+    model.write_bytes(b"x" + model.read_bytes()[1:])
+    assert main(["predict", "m/3", "--text", "x", "--workspace", str(workspace)]) == 2
+    assert "m version 3: damaged: model.onnx. " in capsys.readouterr().err
+
+
 def test_predict_a_file_names_bad_rows_and_keeps_the_order(
     workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,8 @@ def test_references(registry: Registry) -> None:
         ("n/x", "'n/x'"),
         ("q", "Registered models"),
         ("n'", "quotes"),
+        ("@champion", "no model has no alias 'champion'.*Registered models"),
+        ("foo:bar", "foo:bar has no alias 'champion'.*Registered models"),
     ):
         with pytest.raises(RefusedInput, match=words):
             registry.resolve(reference)
