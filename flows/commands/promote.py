@@ -3,6 +3,7 @@
 Exit code 3: a gate refused, and nothing was changed.
 
 textmill promote cloud-security 5
+textmill promote cloud-security 5 promotion.min_agreement=0.98
 textmill promote cloud-security 5 --override "the champion leaks customer names"
 """
 
@@ -10,14 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
-from flows.arguments import DEFAULT_CONFIG, ConfigArguments, add_json, add_workspace
+from flows.arguments import DEFAULT_CONFIG, ConfigArguments, add_config, add_json, add_workspace, config_arguments
 from tasks.runtime.errors import GateRefused, RefusedInput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="name of the registered model")
     parser.add_argument("version", metavar="VERSION", type=int, help="number of the version")
+    add_config(parser)
     parser.add_argument("--override", default=None, metavar="REASON", help="promote against the gates, and record why")
     add_workspace(parser)
     add_json(parser)
@@ -28,7 +31,13 @@ def run(args: argparse.Namespace) -> int:
 
     if args.override is not None and not args.override.strip():
         raise RefusedInput("--override needs a reason; it goes into the ledger.")
-    loaded = load_checked(ConfigArguments(args.workspace / DEFAULT_CONFIG, ()))
+    loaded = load_checked(_config(args))
+    file, name = loaded.arguments.file, loaded.config.model.name
+    if args.model.removesuffix("-encoder") != name.removesuffix("-encoder"):
+        raise RefusedInput(
+            f"{file} is the config of {name} (model.name), not of {args.model}, whose gates it does not state. Name "
+            f"the config that {args.model} was made with: textmill promote {args.model} {args.version} CONFIG"
+        )
     loaded.store.workspace.check_writable()
 
     from tasks.promotion.gates import table
@@ -51,3 +60,13 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         print(outcome.sentence())
     return 0
+
+
+def _config(args: argparse.Namespace) -> ConfigArguments:
+    """What states the gates: the config that was named, else that of the workspace."""
+    given = config_arguments(args)
+    if all("=" in item for item in args.items):
+        return ConfigArguments(args.workspace / DEFAULT_CONFIG, given.overrides)
+    if args.workspace != Path():
+        raise RefusedInput(f"{given.file} says by its folder where the workspace is; leave --workspace out.")
+    return given

@@ -70,8 +70,21 @@ def test_a_refused_promotion_exits_3_and_an_unknown_one_2(workspace: Path, capsy
     assert main(["promote", "m", "9", *at]) == 2
     assert "Versions of m: 1, 2, 3" in capsys.readouterr().err
     assert main(["promote", "other", "1", *at]) == 2
-    assert "Registered models: m" in capsys.readouterr().err
+    assert "textmill.yaml is the config of m (model.name), not of other" in capsys.readouterr().err
     assert main(["promote", "m", "1", "--override", " ", *at]) == 2
+
+
+def test_promote_judges_by_the_config_and_settings_it_is_given(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strict = workspace / "strict.yaml"
+    strict.write_text(YAML.replace("auto: false", "min_agreement: 1.0, parent_margin: 0.0"))
+    assert main(["promote", "m", "2", str(strict), "--workspace", str(workspace)]) == 2
+    assert "leave --workspace out" in capsys.readouterr().err
+    assert main(["promote", "m", "2", str(strict)]) == 3
+    assert main(["promote", "m", "2", "promotion.parent_margin=0.0", "--workspace", str(workspace)]) == 3
+    assert main(["promote", "m", "2", "promotion.parent_margin=lots", "--workspace", str(workspace)]) == 2
+    assert main(["promote", "m", "2", "--workspace", str(workspace)]) == 0
 
 
 def test_nothing_registered_is_said_and_makes_no_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
