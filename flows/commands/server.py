@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import TYPE_CHECKING
 
 from flows.arguments import add_json, add_workspace
@@ -33,6 +34,9 @@ def run(args: argparse.Namespace) -> int:
     workspace = Workspace(args.workspace.resolve())
     if not workspace.root.is_dir():
         raise RefusedInput(f"--workspace {args.workspace}: there is no such folder. Expected that of a config file.")
+    if args.action != "stop" and (named := os.environ.get("PREFECT_API_URL")):
+        print(json.dumps(_named_as_json(named)) if args.json else _describe_named(named, args.action))
+        return 0
     found: ServerRecord | None
     match args.action:
         case "start":
@@ -52,6 +56,27 @@ def run(args: argparse.Namespace) -> int:
 def _describe(found: ServerRecord) -> str:
     by = "by a run; ends after 30 idle minutes" if found.started_by == "run" else "by hand; runs until it is stopped"
     return f"The Prefect server runs: {found.url} (process {found.pid}, started {by}). Log: {found.log}"
+
+
+def _describe_named(address: str, action: str) -> str:
+    answers = "" if _answers() else ", but nothing answers there"
+    line = f"PREFECT_API_URL is set: runs use the Prefect server at {address}{answers}."
+    return f"{line} None is started." if action == "start" else line
+
+
+def _answers() -> bool:
+    from tasks.runtime.errors import RefusedInput
+    from tasks.runtime.reachable import check_reachable
+
+    try:
+        check_reachable("PREFECT_API_URL")
+    except RefusedInput:
+        return False
+    return True
+
+
+def _named_as_json(address: str) -> dict[str, object]:
+    return {"running": _answers(), "api_url": address, "named_by": "PREFECT_API_URL"}
 
 
 def _as_json(found: ServerRecord | None, *, running: bool) -> dict[str, object]:
