@@ -4,7 +4,8 @@ The workspace, a node, a registered model, or the fate of one document: kept, ed
 
 textmill show                            the nodes of the workspace
 textmill show finetune.adapted           what a node was made from, its config and figures
-textmill show cloud-security@champion    what a model was made from, back to the input files
+textmill show finetune                   the nodes of a stage
+textmill show cloud-security@champion    what a model was made from, back to the input files (no alias: its champion)
 textmill show doc:7f3a9c                 the fate of a document; a file of text works too
 """
 
@@ -15,6 +16,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +28,13 @@ if TYPE_CHECKING:
     from tasks.runtime.artifact import Manifest
     from tasks.runtime.store import Store
 
+QUARANTINED_TOLD = 5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", nargs="?", metavar="REF", help="node, MODEL@alias, MODEL/version, doc:ID or file")
+    parser.add_argument(
+        "reference", nargs="?", metavar="REF", help="node, stage, MODEL, MODEL@alias, MODEL/version, doc:ID or file"
+    )
     add_workspace(parser)
     add_json(parser)
 
@@ -43,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     store = Store(workspace)
     reference: str | None = args.reference
     if reference is None:
-        report = _workspace(store)
+        report = _workspace(store, _current(store))
         lines = _workspace_lines(report)
     elif reference.startswith("doc:") or Path(reference).is_file():
         report = _document(store, reference)
@@ -51,12 +57,16 @@ def run(args: argparse.Namespace) -> int:
     elif reference in (nodes := _current(store)):
         report = _node(store, reference, nodes[reference])
         lines = _node_lines(report)
-    elif "@" in reference or "/" in reference:
+    elif members := {node: nodes[node] for node in nodes if node.startswith(f"{reference}.")}:
+        report = _workspace(store, members)
+        lines = _workspace_lines(report)
+    elif "@" in reference or "/" in reference or _is_model(store, reference):
         report = _model(store, reference)
         lines = _model_lines(report)
     else:
         raise RefusedInput(
-            f"{reference!r} is no node that has run here, no MODEL@alias or MODEL/version, no doc:ID and no file.\n"
+            f"{reference!r} is no node or stage that has run here, no MODEL, MODEL@alias or MODEL/version, no doc:ID "
+            "and no file.\n"
             f"  Nodes: {', '.join(nodes)}"
         )
     store.digests.save()
@@ -71,9 +81,9 @@ def _current(store: Store) -> dict[str, str]:
     return last_fingerprints(store.workspace)
 
 
-def _workspace(store: Store) -> dict[str, Any]:
+def _workspace(store: Store, nodes: dict[str, str]) -> dict[str, Any]:
     rows = []
-    for node, fingerprint in _current(store).items():
+    for node, fingerprint in nodes.items():
         folder = store.workspace.artifact(node, fingerprint)
         manifest, damage = store.verify(folder)
         execution = store.execution(folder)
@@ -184,6 +194,14 @@ def _fitted(name: str, room: int) -> str:
     return name if len(name) <= room else f"{name[: room // 3]}…{name[room // 3 + 1 - room :]}"
 
 
+def _is_model(store: Store, name: str) -> bool:
+    from tasks.runtime.registry import Registry
+
+    with suppress(RefusedInput):
+        return bool(Registry.existing(store.workspace).versions(name))
+    return False
+
+
 def _model(store: Store, reference: str) -> dict[str, Any]:
     from tasks.runtime.registry import Registry
 
@@ -223,18 +241,27 @@ def _model_lines(report: dict[str, Any]) -> list[str]:
 
 
 def _document(store: Store, reference: str) -> dict[str, Any]:
-    """The fate of a document, from the newest artifacts of the curation."""
-    from tasks.curation.fate import tell_fate
+    """The fate of a document, from the newest artifacts of the curation; of a labelled example its split."""
+    from flows.witnesses import labelled, quarantined, seen_by
+    from tasks.curation.fate import NoSuchDocument, tell_fate
 
     nodes = _current(store)
     missing = [node for node in ("ingest.corpus", "clean", "measure", "select") if node not in nodes]
     if missing:
         raise RefusedInput(f"{missing[0]} has not run here, so no document has a fate yet: textmill run --until select")
     folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
-    seen_by = [node for node in nodes if node in ("tokenizer", "pack", "pretrain", "distill")]
     labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
     lid_model = _language_model(store, folders[2])
-    return tell_fate(reference, *folders, labels=labels, lid_model=lid_model, seen_by=seen_by)
+    try:
+        return tell_fate(
+            reference, *folders, labels=labels, lid_model=lid_model, seen_by=partial(seen_by, store, nodes)
+        )
+    except NoSuchDocument as error:
+        if labels and (found := labelled(labels, reference)):
+            return found
+        aside = [line for folder in (folders[0], labels) if folder for line in quarantined(folder)]
+        told = "".join(f"\n  quarantined, and so without an id: {line}" for line in aside[:QUARANTINED_TOLD])
+        raise RefusedInput(f"{error}{told}") from None
 
 
 def _language_model(store: Store, measures: Path) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,10 @@ from tasks.runtime.errors import RefusedInput
 Decision = Literal["kept", "dropped"]
 
 _AT = {"node": "", "fingerprint": ""}  # of an artifact that is only read
+
+
+class NoSuchDocument(RefusedInput):
+    """No document of the raw corpus has such an id."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +64,31 @@ def tell_fate(
     *,
     labels: Path | None = None,
     lid_model: Path | None = None,
-    seen_by: Sequence[str] = (),
+    seen_by: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
 ) -> dict[str, Any]:
     """The fate of `doc:<hex>`, or of the text in a file, for people (`lines`) and programs; folders are of artifacts.
 
-    `seen_by` names the nodes that were made from what is kept.
+    `seen_by` gives, for the id of a document that was kept, the nodes whose models saw it, and a remark.
     """
     made = CleanCorpus(**_AT, path=clean), Measures(**_AT, path=measures), Corpus(**_AT, path=corpus)
     if query.startswith("doc:"):
         fate = fate_of_document(query, RawCorpus(**_AT, path=raw), *made)
-        witnesses = tuple(seen_by) if fate.decision == "kept" else ()
+        document = bytes.fromhex(fate.document.removeprefix("doc:"))
+        witnesses, remark = seen_by(document) if fate.decision == "kept" else ([], "")
     else:
         text = Path(query).read_text(encoding="utf-8", errors="replace")
         held_out = LabelledData(**_AT, path=labels) if labels else None
-        fate, witnesses = fate_of_text(text, *made, labels=held_out, lid_model=lid_model), ()
+        fate = fate_of_text(text, *made, labels=held_out, lid_model=lid_model)
+        witnesses, remark = [], ""
     head = f'{fate.source or query}  "{fate.excerpt}"'
-    seen = Line("seen by", ", ".join(witnesses) or "no model")
+    seen = Line("seen by", (", ".join(witnesses) or "no model") + (f" ({remark})" if remark else ""))
     return {
         "document": fate.document,
         "source": fate.source,
         "excerpt": fate.excerpt,
         "decision": fate.decision,
         "stages": [vars(line) for line in fate.lines],
-        "seen_by": list(witnesses),
+        "seen_by": witnesses,
         "lines": [head, *(f" {line.stage:<8} {line.text}" for line in (*fate.lines, seen))],
     }
 
@@ -225,7 +231,7 @@ def _find(query: str, documents: Path) -> dict[str, Any]:
     found = [at for at, document in enumerate(ids) if document.startswith(prefix)]
     if len(found) != 1:
         some = f" (doc:{ids[found[0]]}, doc:{ids[found[1]]}, …)" if found else ""
-        raise RefusedInput(
+        raise (RefusedInput if found else NoSuchDocument)(
             f"{query!r} names {len(found)} documents{some}; expected one. "
             "Give doc: and the id's hexadecimal digits, or as many of them as tell it from others."
         )

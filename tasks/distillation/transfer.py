@@ -17,9 +17,18 @@ def transfer_texts(corpus: Corpus, sources: tuple[str, ...] | None, limit: int) 
     Raises:
         RefusedInput: when a source has no document in the corpus.
     """
+    return [text for _, text in _smallest(corpus, sources, limit, "text")]
+
+
+def transfer_ids(corpus: Corpus, sources: tuple[str, ...] | None, limit: int) -> list[bytes]:
+    """The ids of `transfer_texts`, ascending, without reading a text."""
+    return [document for document, _ in _smallest(corpus, sources, limit, "source")]
+
+
+def _smallest(corpus: Corpus, sources: tuple[str, ...] | None, limit: int, column: str) -> list[tuple[bytes, str]]:
     if limit == 0 or sources == ():
         return []
-    documents = read_documents(corpus.path / "documents", ["id", "source", "text"])
+    documents = read_documents(corpus.path / "documents", sorted({"id", "source", column}))
     if sources is not None:
         known = set(documents["source"].unique().to_pylist())
         unknown = sorted(set(sources) - known)
@@ -29,5 +38,5 @@ def transfer_texts(corpus: Corpus, sources: tuple[str, ...] | None, limit: int) 
                 f"{', '.join(sorted(known))}."
             )
         documents = documents.filter(pc.field("source").isin(list(sources)))
-    rows = sorted(zip(documents["id"].to_pylist(), documents["text"].to_pylist(), strict=True))
-    return [text for _, text in rows[:limit]]
+    rows = sorted(zip(documents["id"].to_pylist(), documents[column].to_pylist(), strict=True))
+    return rows[:limit]

@@ -229,7 +229,7 @@ def test_a_fate_is_told_in_lines(road: Callable[..., SimpleNamespace], tmp_path:
     made = road()
     folders = [artifact.path for artifact in (made.raw, made.clean, made.measures, made.corpus)]
     name = reference(document_id("docs", b"11"))
-    told = tell_fate(name, *folders, seen_by=["pack"])
+    told = tell_fate(name, *folders, seen_by=lambda _: (["pretrain"], ""))
     assert told["lines"] == [
         'docs  "The tags."',
         " ingest   read from docs.txt, line 12",
@@ -238,8 +238,18 @@ def test_a_fate_is_told_in_lines(road: Callable[..., SimpleNamespace], tmp_path:
         " select   dropped: words: too low (2, threshold 3)",
         " seen by  no model",
     ]
-    kept = tell_fate(reference(document_id("docs", b"1")), *folders, seen_by=["pack"])
-    assert (kept["decision"], kept["seen_by"], kept["lines"][-1]) == ("kept", ["pack"], " seen by  pack")
+    document = document_id("docs", b"1")
+    asked: list[bytes] = []
+
+    def seen_by(found: bytes) -> tuple[list[str], str]:
+        asked.append(found)
+        return (["distill"], "held out of pretraining") if len(asked) == 1 else ([], "")
+
+    kept = tell_fate(reference(document), *folders, seen_by=seen_by)
+    assert (kept["decision"], kept["seen_by"]) == ("kept", ["distill"])
+    assert kept["lines"][-1] == " seen by  distill (held out of pretraining)"
+    assert tell_fate(reference(document), *folders, seen_by=seen_by)["lines"][-1] == " seen by  no model"
+    assert asked == [document, document]
     (tmp_path / "text.txt").write_text(LEAK)
     told = tell_fate(str(tmp_path / "text.txt"), *folders, labels=made.labels.path)
     assert (told["decision"], told["document"]) == ("dropped", "")

@@ -145,6 +145,8 @@ def test_show(road: Road, tmp_path: Path) -> None:
     model = show("show", "tiny@champion").out
     assert model.startswith("tiny version 3 (int8): @challenger, @champion")
     assert "data/labels.csv" in model
+    assert show("show", "tiny").out == model
+    assert [row["node"] for row in show("show", "finetune", "--json").json["nodes"]] == ["finetune.frozen", *FINETUNED]
     assert show("show", "tiny/3", "--json").json["aliases"] == ["challenger", "champion"]
     assert show("show", "tiny-encoder/1", "--json").json["tags"]["variant"] == "encoder"
 
@@ -161,6 +163,8 @@ def test_show(road: Road, tmp_path: Path) -> None:
 
 
 def test_show_the_fate_of_documents(road: Road) -> None:
+    import numpy as np
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     (selected,) = road.textmill.artifacts("select")
@@ -168,7 +172,18 @@ def test_show_the_fate_of_documents(road: Road) -> None:
     by_step = {row["step"] or row["decision"]: row for row in rows}
     kept = road.textmill("show", f"doc:{by_step['kept']['id'].hex()}", "--json").json
     assert kept["decision"] == "kept"
-    assert {"tokenizer", "pack", "pretrain", "distill"} == set(kept["seen_by"])
+    (packed,) = road.textmill.artifacts("pack")
+    documents, held_out = (np.load(packed / f"{name}.npy") for name in ("documents", "heldout"))
+    for document, unseen in ((documents[held_out][0], True), (documents[~held_out][0], False)):
+        told = road.textmill("show", f"doc:{document.tobytes().hex()}", "--json").json
+        assert ("pretrain" in told["seen_by"]) != unseen
+        assert ("held out of pretraining" in told["lines"][-1]) == unseen
+    (labels,) = road.textmill.artifacts("ingest.labels")
+    for split in ("train", "test"):
+        (shard,) = (labels / "data" / split).glob("*.arrow")
+        with pa.ipc.open_stream(shard) as table:
+            document = table.read_all()["id"][0].as_py()
+        assert road.textmill("show", f"doc:{document}", "--json").json["split"] == split
     dropped = [row for row in rows if row["decision"] == "dropped"]
     assert len(dropped) == 2, "the short one, and one of two that are equal"
     for row in dropped:

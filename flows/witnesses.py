@@ -1,0 +1,96 @@
+"""Which models a document was shown to, and where a labelled example went: asked of the artifacts themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks.runtime.artifact import Manifest
+    from tasks.runtime.store import Store
+
+
+def seen_by(store: Store, nodes: Mapping[str, str], document: bytes) -> tuple[list[str], str]:
+    """The nodes of `pretrain` and `distill` that drew a kept document, and a remark (empty for none).
+
+    Each is asked about what it was itself made from, which may be older than the newest corpus.
+    """
+    import numpy as np
+
+    from tasks.distillation.transfer import transfer_ids
+    from tasks.runtime.artifact import Corpus
+
+    models, remarks = [], []
+    pretrain, pack = _made(store, nodes, "pretrain", "pack")
+    if pretrain is not None and pack is not None:
+        documents = np.load(pack / "documents.npy", mmap_mode="r")  # (N, 16)
+        at = np.flatnonzero((documents == np.frombuffer(document, np.uint8)).all(axis=1))
+        if len(at):
+            held_out = bool(np.load(pack / "heldout.npy", mmap_mode="r")[at[0]])
+            if held_out:
+                remarks.append("held out of pretraining")
+            elif _weight(pretrain, pack, int(at[0])) > 0:
+                models.append("pretrain")
+    distill, corpus = _made(store, nodes, "distill", "select")
+    if distill is not None and corpus is not None:
+        sources, limit = distill.config["transfer_sources"], distill.config["max_transfer_documents"]
+        drawn = transfer_ids(
+            Corpus(node="select", fingerprint="", path=corpus), None if sources is None else tuple(sources), limit
+        )
+        if document in set(drawn):
+            models.append("distill")
+    return models, "; ".join(remarks)
+
+
+def labelled(labels: Path, query: str) -> dict[str, Any] | None:
+    """The one labelled example whose id begins with what `query` says: its split and label; None for none or several.
+
+    Examples that no split took (their label is not learnt, or there are enough of it) are not kept and not found.
+    """
+    import datasets
+
+    prefix = query.strip().removeprefix("doc:").rstrip("….").lower()
+    found = []
+    for split, rows in datasets.load_from_disk(str(labels / "data")).items():
+        found += [(split, rows, at) for at, name in enumerate(rows["id"]) if name.startswith(prefix)]
+    if len(found) != 1:
+        return None
+    split, rows, at = found[0]
+    row = rows[at]
+    label = rows.features["label"].int2str(row["label"])
+    excerpt = " ".join(row["text"].split())[:160]
+    uses = {"train": "fine-tuning and distill", "validation": "no model; it chooses among epochs"}
+    use = uses.get(split, "no model; it judges them")
+    lines = [f'labelled example  "{excerpt}"', f" labels   {split} split, label {label}", f" seen by  {use}"]
+    return {"document": f"doc:{row['id']}", "excerpt": excerpt, "split": split, "label": label, "lines": lines}
+
+
+def quarantined(folder: Path) -> list[str]:
+    """What was set aside unread, a phrase for each: such records never had an id."""
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(folder / "quarantine.parquet", columns=["file", "line", "reason"]).to_pylist()
+    return [f"{row['file']}, line {row['line']}: {row['reason']}" for row in rows]
+
+
+def _made(store: Store, nodes: Mapping[str, str], node: str, of: str) -> tuple[Manifest | None, Path | None]:
+    """The newest manifest of a node, and the folder of its input that the node `of` made; None where gone."""
+    if node not in nodes:
+        return None, None
+    manifest, _ = store.verify(store.workspace.artifact(node, nodes[node]))
+    for record in manifest.inputs.values() if manifest else ():
+        if record.node == of:
+            folder = store.workspace.artifact(of, record.fingerprint)
+            return manifest, folder if store.verify(folder)[0] else None
+    return manifest, None
+
+
+def _weight(pretrain: Manifest, pack: Path, at: int) -> float:
+    import json
+
+    import numpy as np
+
+    names = json.loads((pack / "packed.json").read_text("utf-8"))["sources"]
+    source = names[np.load(pack / "sources.npy", mmap_mode="r")[at]]
+    return float(pretrain.config["mixture"].get(source, 1.0))
