@@ -13,8 +13,8 @@ from types import ModuleType
 COMMANDS = ("init", "doctor", "validate", "plan", "run", "show", "predict", "promote", "rollback", "server")
 EPILOG = """\
 textmill COMMAND --help shows its options and examples.
-exit codes: 0 done, 1 a stage failed, 2 usage or refused input, 3 a gate refused,
-            130 stopped by Ctrl-C
+exit codes: 0 done, 1 a stage failed, 2 usage or refused input,
+            3 a gate refused, 130 stopped by Ctrl-C
 
 examples:
   textmill init my-model --preset cloud-security
