@@ -199,7 +199,12 @@ REFUSED: dict[str, tuple[Change, tuple[str, ...], tuple[str, ...]]] = {
     "what comes before is not there": (
         nothing,
         ("--from", "clean"),
-        ("--from clean: ingest.corpus comes before it", "(never run)", "textmill run --until ingest.corpus"),
+        (
+            "--from clean: ingest.corpus comes before it",
+            "(never run)",
+            "Run it first: textmill run",
+            "--until ingest.corpus\n",
+        ),
     ),
     "not YAML": (
         write("textmill.yaml", b"model: [\n"),
