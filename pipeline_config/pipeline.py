@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field, model_validator
 
 from pipeline_config.base import NOT_IDENTITY, Section
@@ -99,14 +101,15 @@ class PipelineConfig(Section):
                     f"pretrain.objective.init.max_position_embeddings={room}."
                 )
         sources = {source.name for source in self.ingest.corpus.sources}
-        for place, names in (
+        named: tuple[tuple[str, Iterable[str]], ...] = (
             ("pack.max_documents", self.pack.max_documents),
             ("pretrain.mixture", pretrain.mixture),
             ("distill.transfer_sources", self.distill.transfer_sources or ()),
             ("select.priority", self.select.priority),
             *((f"select.rules.{rule.kind}.sources", rule.sources) for rule in self.select.rules),
             *((f"clean.edits.{edit.kind}.sources", edit.sources) for edit in self.clean.edits),
-        ):
+        )
+        for place, names in named:
             unknown = sorted(set(names) - sources)
             if unknown:
                 raise ValueError(
