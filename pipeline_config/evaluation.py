@@ -21,19 +21,25 @@ class TfidfConfig(Section):
 class ForgettingConfig(Section):
     """Masked-LM loss on general text, by the same small head refitted on each frozen encoder."""
 
-    documents: int = Field(default=1600, ge=1)
+    documents: int = Field(default=3600, ge=1)
     """General documents that the head is fitted on."""
     held_out_documents: int = Field(default=400, ge=2)
     """General documents that the loss is measured on; the head never sees them."""
     max_length: int = Field(default=64, ge=8)
     """Tokens kept of a document, specials included."""
-    mask_share: float = Field(default=0.15, gt=0, lt=1)
-    """Share of tokens to predict; each is replaced by the mask token."""
-    steps: int = Field(default=300, ge=1)
+    mask_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share of tokens that are replaced by the mask token."""
+    vocabulary: int = Field(default=3000, ge=2)
+    """Tokens to predict: the most frequent of those that were masked. The others stay masked and are not asked for."""
+    steps: int = Field(default=400, ge=1)
     """Optimiser steps of the head."""
     batch_size: int = Field(default=128, ge=1)
     """Masked tokens of a step."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    """Dropout on the states that the head is fitted on; the same entries for both encoders."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Weight decay of the head."""
+    learning_rate: float = Field(default=3e-3, gt=0)
     """Peak learning rate of the head (linear warm-up over a tenth of the steps, then linear decay)."""
 
 

@@ -1,9 +1,13 @@
 """What adaptation cost on general text: masked-LM loss of the frozen encoder before and after it.
 
 A sentence encoder has no language-model head, so each encoder gets one of its own, fitted in the same way: same initial
-values, texts, masks and steps. The head is BERT's (dense, GELU, LayerNorm; Devlin et al. 2019) on a decoder that
-stays fixed for both: the word embeddings from before, of the tokens that occur in the general text. Its bias starts as
-their frequencies, so that what is learnt is what the hidden states hold beyond them.
+values, texts, masks, dropout and steps. The head is BERT's (dense, GELU, LayerNorm; Devlin et al. 2019) on a decoder
+that stays fixed for both: the word embeddings from before, of the tokens that are most frequent behind the masks. Its
+bias starts as their frequencies, so that what is learnt is what the hidden states hold beyond them.
+
+It reads the states of the masked token and of both its neighbours: an encoder that was trained to be pooled keeps next
+to nothing about a word in the state of the mask alone. Frequent words alone are asked for, as a head for all words
+would not be learnt from some thousand texts.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ from tasks.modelling.threads import parallel
 from tasks.training.schedule import linear_schedule
 
 DOCUMENTS_PER_BATCH = 32
+LEARNT = 0.2
+"""Nats that the head must surely be below guessing by frequency before a change of it says anything."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,11 @@ class Masked:
 
 
 class Head(nn.Module):
-    """`(M, H) -> (M, V)`; the decoder's weight (V, H) is given and fixed, the bias (V,) is where it starts."""
+    """`(M, W) -> (M, V)`; the decoder's weight (V, H) is given and fixed, the bias (V,) is where it starts."""
 
-    def __init__(self, decoder: Tensor, bias: Tensor, *, seed: int):
+    def __init__(self, width: int, decoder: Tensor, bias: Tensor, *, seed: int):
         super().__init__()
-        width = decoder.shape[1]
-        self.dense, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
+        self.dense, self.norm = nn.Linear(width, decoder.shape[1]), nn.LayerNorm(decoder.shape[1])
         self.bias = nn.Parameter(bias.clone())
         self.decoder = decoder
         generator = torch.Generator().manual_seed(seed)
@@ -74,17 +79,24 @@ def measure_forgetting(
 
     `documents`: token ids, specials included, in an order that says nothing about them; the first are held out. Each
     holds at least one ordinary token. The same encoder twice gives a difference of exactly 0. `frequencies` is the loss
-    of guessing by the tokens' frequencies alone: what a head on an empty encoder comes down to.
+    of guessing by the tokens' frequencies alone: what a head on an empty encoder comes down to. Where the head on
+    `before` is not surely better than that, there is nothing to forget: `{"skipped": why}`.
     """
     held_out = min(config.held_out_documents, len(documents) // 2)
     masked = [
         mask_document(row, config.mask_share, special_ids, mask_token_id, seed=(seed, index))
         for index, row in enumerate(documents)
     ]
-    vocabulary = np.unique(np.concatenate(documents))
-    targets = torch.from_numpy(np.searchsorted(vocabulary, np.concatenate([row.targets for row in masked])))
-    owners = np.repeat(np.arange(len(masked)), [len(row.places) for row in masked])  # (M,) document of each token
+    wanted = np.concatenate([row.targets for row in masked])  # (A,) all masked tokens
+    owners = np.repeat(np.arange(len(masked)), [len(row.places) for row in masked])  # (A,) document of each
+    tokens_seen, times = np.unique(wanted[owners >= held_out], return_counts=True)
+    vocabulary = np.sort(tokens_seen[np.argsort(-times, kind="stable")[: config.vocabulary]])  # (V,)
+    asked = np.isin(wanted, vocabulary)  # (A,), of which M are true
+    owners = owners[asked]
+    targets = torch.from_numpy(np.searchsorted(vocabulary, wanted[asked]))  # (M,)
     judged = torch.from_numpy(owners < held_out)
+    if not judged.any():
+        return {"skipped": "not measurable: no frequent token is masked in the held-out documents"}
     decoder = before.get_input_embeddings().weight.detach()[torch.from_numpy(vocabulary)]
     counts = torch.bincount(targets[~judged], minlength=len(vocabulary)) + 0.1
     bias = torch.log(counts / counts.sum())
@@ -95,7 +107,7 @@ def measure_forgetting(
         return np.bincount(owners[judged.numpy()], weights=each.double().numpy(), minlength=held_out).astype(np.float64)
 
     def losses_of(encoder: PreTrainedModel) -> Callable[[], NDArray[np.float64]]:
-        hidden = masked_states(encoder, masked, pad_token_id, cores)
+        hidden = masked_states(encoder, masked, pad_token_id, cores)[torch.from_numpy(asked)]
 
         def compute() -> NDArray[np.float64]:
             head = fit_head(hidden[~judged], targets[~judged], decoder, bias, config, seed)
@@ -115,6 +127,11 @@ def measure_forgetting(
         confidence=confidence,
         seed=seed,
     )
+    learnt = bootstrap.ratio(frequencies - loss_before, tokens).as_dict()
+    if learnt["low"] < LEARNT:
+        return {
+            "skipped": f"not measurable: the head gains {learnt['value']:.2f} nats on guessing by frequency",
+        }
     return {
         "unit": "nats per masked token",
         "before": bootstrap.ratio(loss_before, tokens).as_dict(),
@@ -139,7 +156,7 @@ def mask_document(
 
 
 def masked_states(encoder: PreTrainedModel, rows: Sequence[Masked], pad_token_id: int, cores: int) -> Tensor:
-    """Hidden states of the masked tokens of all documents, in their order, (M, H)."""
+    """Hidden states of the masked tokens of all documents and of those before and after them, in order, (A, 3 H)."""
     encoder.eval()
     order = sorted(range(len(rows)), key=lambda index: (-len(rows[index].ids), index))
     batches = [order[start : start + DOCUMENTS_PER_BATCH] for start in range(0, len(order), DOCUMENTS_PER_BATCH)]
@@ -149,7 +166,9 @@ def masked_states(encoder: PreTrainedModel, rows: Sequence[Masked], pad_token_id
             ids, mask = collate([rows[index].ids for index in members], pad_token_id)
             with torch.no_grad():
                 hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, T, H)
-            return [hidden[slot, rows[index].places] for slot, index in enumerate(members)]
+            return [
+                beside(hidden[slot, : len(rows[index].ids)], rows[index].places) for slot, index in enumerate(members)
+            ]
 
         return compute
 
@@ -160,14 +179,20 @@ def masked_states(encoder: PreTrainedModel, rows: Sequence[Masked], pad_token_id
     return torch.cat(found)
 
 
+def beside(hidden: Tensor, places: list[int]) -> Tensor:
+    """States (T, H) before, at and after each place, side by side; at an end of the text the token's own again."""
+    at = torch.tensor(places)
+    return torch.cat([hidden[(at + step).clamp(0, len(hidden) - 1)] for step in (-1, 0, 1)], dim=1)
+
+
 def fit_head(
     hidden: Tensor, targets: Tensor, decoder: Tensor, bias: Tensor, config: ForgettingConfig, seed: int
 ) -> Head:
-    """Fit a head to hidden states (M, H) and targets (M,), going round as often as the steps ask for."""
-    head = Head(decoder, bias, seed=seed)
-    optimizer = torch.optim.AdamW(head.parameters(), lr=config.learning_rate, weight_decay=0.0)
+    """Fit a head to hidden states (M, W) and targets (M,), going round as often as the steps ask for."""
+    head = Head(hidden.shape[1], decoder, bias, seed=seed)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     factor = linear_schedule(config.steps, config.steps // 10)
-    rng = np.random.default_rng(seed)
+    rng, dropout = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     order = np.concatenate(
         [rng.permutation(len(targets)) for _ in range(config.steps * config.batch_size // len(targets) + 1)]
     )
@@ -175,7 +200,9 @@ def fit_head(
         rows = torch.from_numpy(order[step * config.batch_size : (step + 1) * config.batch_size])
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * factor(step)
-        loss = F.cross_entropy(head(hidden[rows]), targets[rows])
+        states = hidden[rows]
+        kept = torch.rand(states.shape, generator=dropout) >= config.dropout
+        loss = F.cross_entropy(head(states * kept / (1 - config.dropout)), targets[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -154,4 +154,7 @@ def _forgetting(forgetting: Mapping[str, Any] | None) -> list[str]:
     before, after, difference = (forgetting[name] for name in ("before", "after", "difference"))
     bounds = f"[{_signed(difference['low'])},{_signed(difference['high'])}]"
     change = f"{_signed(difference['value'])} {bounds}"
-    return [f"forgetting: loss on general text {before['value']:.2f} → {after['value']:.2f} ({change}) nats per token"]
+    return [
+        f"forgetting: loss on general text {before['value']:.2f} → {after['value']:.2f} ({change}) nats per token",
+        f"guessing by frequency: {forgetting['frequencies']:.2f} nats per token of it",
+    ]

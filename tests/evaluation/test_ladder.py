@@ -57,7 +57,7 @@ def test_the_table_is_as_written_here(metrics: dict[str, Any]) -> None:
 
 def test_seeds_forgetting_and_ratios_are_told(metrics: dict[str, Any]) -> None:
     metrics["rungs"][2]["seeds"] = 3
-    scores = {"before": {"value": 5.3}, "after": {"value": 5.42}}
+    scores = {"before": {"value": 5.3}, "after": {"value": 5.42}, "frequencies": 7.12}
     metrics["forgetting"] = {**scores, "difference": {"value": 0.12, "low": 0.1, "high": 0.14}}
     notes = ladder_table(metrics, {"speedup.base": 1.0, "speedup.int8": 2.94}, {}, judged=7)[4:]
     assert notes == [
@@ -65,6 +65,7 @@ def test_seeds_forgetting_and_ratios_are_told(metrics: dict[str, Any]) -> None:
         " seed noise is in the intervals of several seeds alone: base, frozen (3)",
         " this test set has judged 7 times now; what is chosen by it reads too well",
         " forgetting: loss on general text 5.30 → 5.42 (+0.12 [+0.10,+0.14]) nats per token",
+        " guessing by frequency: 7.12 nats per token of it",
         " one text on one thread, against base: int8 2.9×",
     ]
     metrics["forgetting"] = {"skipped": "no encoder was adapted"}
