@@ -5,7 +5,7 @@ The workspace, a node, a registered model, or the fate of one document: kept, ed
 textmill show                            the nodes of the workspace
 textmill show finetune.adapted           what a node was made from, its config and figures
 textmill show finetune                   the nodes of a stage
-textmill show cloud-security@champion    what a model was made from, back to the input files (no alias: its champion)
+textmill show cloud-security@champion    what a model was made from, back to the input files
 textmill show doc:7f3a9c                 the fate of a document; a file of text works too
 """
 

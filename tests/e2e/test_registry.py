@@ -158,7 +158,7 @@ def test_show(road: Road, tmp_path: Path) -> None:
     assert "nothing" not in show("show", str(short), "--json").json["decision"]
 
     refused = show("show", "finetune.adaptd", code=2).err
-    assert "is no node that has run here" in refused
+    assert "is no node or stage that has run here" in refused
     assert "no alias 'nobody'" in show("show", "tiny@nobody", code=2).err
 
 

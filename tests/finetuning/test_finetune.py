@@ -22,7 +22,7 @@ from tasks.runtime.artifact import LabelledData
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.settings import Settings
 
-FAST = {"max_seq_length": 16, "train_batch_size": 8, "num_train_epochs": 3, "learning_rate": 1e-3}
+FAST = {"head_c": 1.0, "max_seq_length": 16, "train_batch_size": 8, "num_train_epochs": 3, "learning_rate": 1e-3}
 
 
 def full(**changes):
