@@ -182,13 +182,13 @@ def count_judgement(workspace: Workspace, evaluation: Evaluation, run: str) -> i
 
 def prepare(loaded: Loaded, selection: Selection) -> Plan:
     """Plan a run and refuse what must be refused before any stage runs."""
-    from tasks.ingest.check import check_labels, check_text
-
     workspace = loaded.store.workspace
     workspace.check_writable()
     plan = plan_road(loaded, selection.force)
     selection.check(plan, " ".join(["textmill run", str(loaded.arguments.file), *loaded.arguments.overrides]))
     for node in nodes_to_check(plan, selection):
+        from tasks.ingest.check import check_labels, check_text  # half a second, and mostly nothing is to be checked
+
         match node.node:
             case "ingest.corpus":
                 check_text(loaded.config.ingest.corpus, loaded.inputs.corpus)

@@ -83,8 +83,7 @@ def node_task(
         obtain,
         name=stage.name,
         version=str(stage.version),
-        task_run_name=node,
-        tags=[stage.name],
+        task_run_name=node,  # no tags: Prefect asks its server about concurrency limits for every tagged run
         retries=0,
         cache_key_fn=cache_key,
         persist_result=True,
