@@ -51,7 +51,7 @@ def corpus_to_model(
     start_from: str = "",
     until: str = "",
     only: str = "",
-    force: list[str] = [],  # noqa: B006
+    force: list[str] = [],  # noqa: B006  # as above
 ) -> None:
     """Run the road. Flat parameters, described here: so the Prefect UI makes a form of them.
 

@@ -141,7 +141,13 @@ def _conclude(loaded: Loaded, outcome: Outcome) -> None:
 
 
 def _close(outcome: Outcome, tracking: Any, workspace: Workspace, status: str) -> None:
-    outcome.record.status = {"FINISHED": "completed", "FAILED": "failed"}.get(status, "stopped")  # type: ignore[assignment]
+    match status:
+        case "FINISHED":
+            outcome.record.status = "completed"
+        case "FAILED":
+            outcome.record.status = "failed"
+        case _:
+            outcome.record.status = "stopped"
     outcome.record.save(workspace)
     tracking.end_road(status)
 

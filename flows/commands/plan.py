@@ -79,8 +79,8 @@ def as_lines(nodes: list[PlannedNode]) -> list[str]:
     if not running:
         lines.append("Nothing to run: every node is reused." if all(n.certain for n in nodes) else "")
     elif not known:
-        nodes, which = ("1 node", "it") if len(running) == 1 else (f"{len(running)} nodes", "them")
-        lines.append(f"{nodes} to run; time unknown: no earlier run of {which} is on record. Nothing has been run.")
+        how_many, which = ("1 node", "it") if len(running) == 1 else (f"{len(running)} nodes", "them")
+        lines.append(f"{how_many} to run; time unknown: no earlier run of {which} is on record. Nothing has been run.")
     else:
         partly = "" if len(known) == len(running) else f" for {len(known)} of {len(running)} nodes, the rest is unknown"
         lines.append(

@@ -69,7 +69,7 @@ class PrefectCall:
 def node_task(
     session: Session, stage: Stage[Any, A], node: str, arguments: dict[str, Any]
 ) -> Task[[list[Artifact]], A]:
-    def obtain(inputs: list[Artifact]) -> A:  # noqa: ARG001
+    def obtain(inputs: list[Artifact]) -> A:  # noqa: ARG001  # Prefect reads the edges of its graph off it
         return session.obtain(stage, node, arguments)
 
     # The digests of the inputs, since an equal recipe may have been made from other bytes.
