@@ -18,8 +18,8 @@ demo: $(VENV)/.ready
 	@$(BIN)/textmill run $(CONFIG) || test $$? -eq 3  # 3: a gate refused the model; that is a result, too
 
 test: $(VENV)/.ready
-	@mkdir -p .cache/pytest  # a folder for each call; what failed is kept to be looked at, until make clean
-	@folder=.cache/pytest/$$$$; $(BIN)/python -m pytest -n 2 -m "not needs_root and not needs_demo" --basetemp=$$folder \
+	@mkdir -p build/pytest  # three workers: one of them often waits for a server; a folder for each call; what failed is kept to be looked at, until make clean
+	@folder=build/pytest/$$$$; $(BIN)/python -m pytest -n 3 -m "not needs_root and not needs_demo" --basetemp=$$folder \
 		&& rm -rf $$folder
 
 check: $(VENV)/.ready
@@ -27,7 +27,7 @@ check: $(VENV)/.ready
 
 clean:
 	@test ! -e $(CONFIG) || $(BIN)/textmill server stop --workspace demo
-	rm -rf demo .cache/pytest
+	rm -rf demo build/pytest
 
 # One constraints file; torch alone may be another build (make demo TORCH=torch==2.13.0+cu130).
 # Data and model wheels come second, by version and sha256 and without dependencies: no code of theirs is run. Of the

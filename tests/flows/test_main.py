@@ -28,6 +28,6 @@ def test_two_calls_of_make_test_share_no_folder() -> None:
         for _ in range(2)
     ]
     assert made[0] != made[1]
-    assert all(name.startswith(".cache/pytest/") for name in made)
+    assert all(name.startswith("build/pytest/") for name in made)
     ignored = subprocess.run(["git", "check-ignore", *made], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ignored.returncode in (0, 128)  # 128: no clone, so nothing to be ignored by
