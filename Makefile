@@ -17,8 +17,9 @@ demo: $(VENV)/.ready
 	@test -e $(CONFIG) || $(BIN)/textmill init demo --preset cloud-security
 	@$(BIN)/textmill run $(CONFIG) || test $$? -eq 3  # 3: a gate refused the model; that is a result, too
 
+# Three workers on two cores: one of them often waits for a server. What failed is kept in build/ until make clean.
 test: $(VENV)/.ready
-	@mkdir -p build/pytest  # three workers: one of them often waits for a server; a folder for each call; what failed is kept to be looked at, until make clean
+	@mkdir -p build/pytest
 	@folder=build/pytest/$$$$; $(BIN)/python -m pytest -n 3 -m "not needs_root and not needs_demo" --basetemp=$$folder \
 		&& rm -rf $$folder
 
