@@ -20,7 +20,7 @@ demo: $(VENV)/.ready
 # Three workers on two cores: one of them often waits for a server. What failed is kept in build/ until make clean.
 test: $(VENV)/.ready
 	@mkdir -p build/pytest
-	@folder=build/pytest/$$$$; $(BIN)/python -m pytest -n 3 -m "not needs_root and not needs_demo" --basetemp=$$folder \
+	@folder=build/pytest/$$$$; $(BIN)/python -m pytest -n 3 -m "not needs_root" --basetemp=$$folder \
 		&& rm -rf $$folder
 
 check: $(VENV)/.ready

@@ -133,7 +133,7 @@ def apply_override(values: dict[str, Any], origins: dict[Place, str], override: 
             )
         if part == last and len(place) == len(parents) + 1:
             break
-        nested = here[part] if isinstance(here, list) else here.get(str(part))  # type: ignore[index]
+        nested = here[part] if isinstance(here, list) else here.get(str(part))  # type: ignore[index]  # checked above
         if not isinstance(nested, dict | list):
             nested = {}
             here[part] = nested

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, assert_never
 
 import torch
@@ -47,7 +46,7 @@ from tasks.runtime.artifact import Checkpoint, Corpus, InputFiles, LabelledData,
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.stage import Context
 from tasks.training.device import use_device
-from tasks.training.length_buckets import length_bucketed_epoch
+from tasks.training.length_buckets import length_bucketed_batches
 from tasks.training.loop import Batch, Trained, Validation, train
 from tasks.training.optimizer import adamw
 from tasks.training.schedule import linear_schedule
@@ -207,15 +206,11 @@ def _train(
     score: Callable[[nn.Module], float],
 ) -> tuple[Trained, int]:
     lengths = [len(row) for row in rows]
-    epoch_steps = -(-len(rows) // config.train_batch_size)
+    epoch_steps, chosen_at = length_bucketed_batches(lengths, config.train_batch_size, config.seed)
     steps = epoch_steps * config.num_train_epochs
 
-    @lru_cache(maxsize=2)
-    def epoch_batches(epoch: int) -> list[list[int]]:
-        return length_bucketed_epoch(lengths, config.train_batch_size, config.seed, epoch)
-
     def batch_of(step: int) -> Batch:
-        chosen = epoch_batches(step // epoch_steps)[step % epoch_steps]
+        chosen = chosen_at(step)
         ids, mask = collate([rows[index] for index in chosen], pad)
         return {
             "input_ids": ids,

@@ -204,6 +204,6 @@ def fit_head(
         kept = torch.rand(states.shape, generator=dropout) >= config.dropout
         loss = F.cross_entropy(head(states * kept / (1 - config.dropout)), targets[rows])
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
         optimizer.step()
     return head

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, assert_never
 
 import numpy as np
@@ -31,7 +30,7 @@ from tasks.runtime.artifact import Checkpoint, InputFiles, LabelledData
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.stage import Context
 from tasks.training.device import use_device
-from tasks.training.length_buckets import length_bucketed_epoch
+from tasks.training.length_buckets import length_bucketed_batches
 from tasks.training.loop import Batch, Trained, Validation, train
 from tasks.training.optimizer import adamw
 from tasks.training.schedule import linear_schedule
@@ -150,20 +149,16 @@ def _train(
     pad_token_id: int,
     device: torch.device,
 ) -> Trained:
-    lengths = [len(row) for row in training.rows]
     labels = torch.from_numpy(training.split.labels)
     class_weight = torch.ones(len(model.labels))
     if config.class_weights == "balanced":
         class_weight = len(labels) / (len(model.labels) * torch.bincount(labels).float())
-    epoch_steps = -(-len(labels) // config.train_batch_size)
+    lengths = [len(row) for row in training.rows]
+    epoch_steps, chosen_at = length_bucketed_batches(lengths, config.train_batch_size, config.seed)
     steps = epoch_steps * config.num_train_epochs
 
-    @lru_cache(maxsize=2)
-    def epoch_batches(epoch: int) -> list[list[int]]:
-        return length_bucketed_epoch(lengths, config.train_batch_size, config.seed, epoch)
-
     def batch_of(step: int) -> Batch:
-        chosen = epoch_batches(step // epoch_steps)[step % epoch_steps]
+        chosen = chosen_at(step)
         ids, mask = collate([training.rows[index] for index in chosen], pad_token_id)
         return {"input_ids": ids, "attention_mask": mask, "labels": labels[chosen]}
 

@@ -88,7 +88,7 @@ def keep_layers(encoder: PreTrainedModel, layers: tuple[int, ...]) -> None:
     for position, layer in enumerate(kept):
         for module in layer.modules():
             if hasattr(module, "layer_idx"):
-                module.layer_idx = position  # type: ignore[assignment]
+                module.layer_idx = position  # type: ignore[assignment]  # a module, says torch
     parent, _, attribute = name.rpartition(".")
     setattr(encoder.get_submodule(parent), attribute, kept)
     if getattr(encoder.config, "layer_types", None):

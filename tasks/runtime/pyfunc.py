@@ -6,7 +6,7 @@ Column `text: string` in; `label: string, score: double` out. What computes is `
 import importlib.util
 from pathlib import Path
 
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd  # type: ignore[import-untyped]  # has no types
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 

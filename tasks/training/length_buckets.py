@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,6 +11,22 @@ from tasks.training.loop import step_seed
 
 POOL_BATCHES = 8
 """Texts are sorted by length within pools of this many batches: larger pools pad less and mix less."""
+
+
+def length_bucketed_batches(
+    lengths: Sequence[int], batch_size: int, seed: int
+) -> tuple[int, Callable[[int], list[int]]]:
+    """The steps of an epoch, and which texts the batch of each step of a training holds."""
+    epoch_steps = -(-len(lengths) // batch_size)
+
+    @lru_cache(maxsize=2)
+    def epoch_batches(epoch: int) -> list[list[int]]:
+        return length_bucketed_epoch(lengths, batch_size, seed, epoch)
+
+    def chosen(step: int) -> list[int]:
+        return epoch_batches(step // epoch_steps)[step % epoch_steps]
+
+    return epoch_steps, chosen
 
 
 def length_bucketed_epoch(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:

@@ -135,7 +135,7 @@ def train(
             on_device = {key: tensor.to(device, non_blocking=True) for key, tensor in portion.items()}
             with autocast(device, precision):
                 loss = loss_of(model, on_device) * share
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch types it not
             losses.append(loss.detach())
         running.append(torch.stack(losses).sum())
         if clip_norm is not None:
