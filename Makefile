@@ -7,6 +7,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG := demo/textmill.yaml
+QUICK := not needs_root and not needs_browser and not needs_postgres and not long
 SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 GENERAL_SHA256 = $$(sed -n 's/.*--hash=sha256://p' infra/general_text.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -20,7 +21,7 @@ demo: $(VENV)/.ready
 # Three workers on two cores: one of them often waits for a server. What failed is kept in build/ until make clean.
 test: $(VENV)/.ready
 	@mkdir -p build/pytest
-	@folder=build/pytest/$$$$; $(BIN)/python -m pytest -n 3 -m "not needs_root" --basetemp=$$folder \
+	@folder=build/pytest/$$$$; $(BIN)/python -m pytest -n 3 -m "$(QUICK)" --basetemp=$$folder \
 		&& rm -rf $$folder
 
 check: $(VENV)/.ready
