@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from flows.prepare import Loaded, Plan, plan_road
 from flows.road import Milestones, road
+from pipeline_config.load import written
 from tasks.runtime.artifact import Artifact, Evaluation
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.execution import Observer, Session
@@ -85,9 +86,11 @@ def run_road(
     workspace = loaded.store.workspace
     workspace.sweep()
     record = new_run(workspace, loaded.arguments.file, loaded.arguments.overrides)
+    record.config = resolved(loaded.config)
+    record.written = written(loaded.arguments.file, loaded.arguments.overrides)
     record.save(workspace)
     tracking = Tracking(workspace)
-    tracking.start_road(loaded.config.model.name, record.id, resolved(loaded.config))
+    tracking.start_road(loaded.config.model.name, record.id, record.config)
     outcome = Outcome(record)
     status = "KILLED"
     with ExitStack() as stack:
@@ -109,8 +112,8 @@ def run_road(
                 _conclude(loaded, outcome)
         except _Reached:
             pass
-        except Exception:
-            status = "FAILED"
+        except Exception as error:
+            status, record.error = "FAILED", str(error)
             raise
         status = "FINISHED"
     return outcome
@@ -138,6 +141,7 @@ def _conclude(loaded: Loaded, outcome: Outcome) -> None:
         checkpoint=reached.checkpoint,
         run_ids={node: execution.mlflow_run_id for node, execution in executions.items() if execution},
     )
+    outcome.record.promotion, outcome.record.judged = outcome.promotion.as_json(), outcome.judged
 
 
 def _close(outcome: Outcome, tracking: Any, workspace: Workspace, status: str) -> None:

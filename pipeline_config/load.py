@@ -57,6 +57,30 @@ def read(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
     return _merged(base, values), {**base_origins, **origins}
 
 
+def written(file: Path, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """Of every setting that is no default, by dotted name, where it was written: a file and line, or `command line`."""
+    values, origins = read(file)
+    for override in overrides:
+        apply_override(values, origins, override)
+    return {
+        ".".join(map(str, place)): next(origins[place[:n]] for n in range(len(place), 0, -1) if place[:n] in origins)
+        for place, _ in leaves(values)
+    }
+
+
+def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """The settings in nested values, each with its place; a list that holds no sections is one setting."""
+    if isinstance(value, Mapping) and value:
+        items: list[tuple[str | int, Any]] = list(value.items())
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        items = list(enumerate(value))
+    else:
+        yield place, value
+        return
+    for key, item in items:
+        yield from leaves(item, (*place, key))
+
+
 def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 

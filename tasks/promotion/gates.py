@@ -58,6 +58,10 @@ class GateResult:
     passed: bool
     note: str = ""
     """Why it was refused, or why it passed without a comparison."""
+    measured: Interval | None = None
+    """What `has` says, as numbers; of a share, all three the same."""
+    least: float = 0.0
+    """What `needs` says, as a number."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def _gain(name: str, gain: Interval | None, why: str) -> GateResult:
     if gain is None:
         return _missing(name, needs)
     passed = gain.low > 0
-    return GateResult(name, needs, _signed(gain), passed, "" if passed else why)
+    return GateResult(name, needs, _signed(gain), passed, "" if passed else why, gain)
 
 
 def _margin(name: str, difference: Interval | None, margin: float, metric: str, than: str) -> GateResult:
@@ -102,7 +106,7 @@ def _margin(name: str, difference: Interval | None, margin: float, metric: str, 
         return _missing(name, needs)
     passed = difference.value >= -margin
     why = "" if passed else f"loses {-difference.value:.3f} {metric} against {than or 'its parent'}"
-    return GateResult(name, needs, _signed(difference), passed, why)
+    return GateResult(name, needs, _signed(difference), passed, why, difference, -margin)
 
 
 def _agreement(figures: Figures, least: float) -> GateResult:
@@ -111,7 +115,8 @@ def _agreement(figures: Figures, least: float) -> GateResult:
         return _missing(name, needs)
     passed = agreement >= least
     why = "" if passed else f"gives another label than {figures.parent or 'its parent'} too often"
-    return GateResult(name, needs, f"{100 * agreement:.2f} %", passed, why)
+    share = Interval(agreement, agreement, agreement)
+    return GateResult(name, needs, f"{100 * agreement:.2f} %", passed, why, share, least)
 
 
 def _champion(figures: Figures, margin: float, metric: str) -> GateResult:

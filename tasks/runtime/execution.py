@@ -123,7 +123,8 @@ class Session:
             self.observer.started(node, reason)
             inputs = _InputStamps.of(arguments, self.store.digests)
             run = self.tracker.node_started(node, recipe.config, recipe.inputs)
-            events = _Events(self.observer, node, run, measured)
+            curves: dict[str, list[tuple[int, float]]] = {}
+            events = _Events(self.observer, node, run, measured, curves)
             try:
                 finished = run_child(
                     job,
@@ -146,6 +147,7 @@ class Session:
                     host=platform.node(),
                     versions=_versions(),
                     measured=measured,
+                    curves=curves,
                 )
                 artifact, compared = self.store.publish(made, execution)
                 run.finished(artifact)
@@ -179,8 +181,15 @@ class Session:
 class _Events:
     """Passes a child's events on; metrics go out in batches, since each call to the tracking store costs time."""
 
-    def __init__(self, observer: Observer, node: str, run: NodeRun, measured: dict[str, float]) -> None:
-        self._observer, self._node, self._run, self._measured = observer, node, run, measured
+    def __init__(
+        self,
+        observer: Observer,
+        node: str,
+        run: NodeRun,
+        measured: dict[str, float],
+        curves: dict[str, list[tuple[int, float]]],
+    ) -> None:
+        self._observer, self._node, self._run, self._measured, self._curves = observer, node, run, measured, curves
         self._points: list[tuple[str, float, int | None]] = []
         self._flushed = time.monotonic()
 
@@ -188,6 +197,8 @@ class _Events:
         match event["event"]:
             case "metric":
                 self._points.append((event["name"], event["value"], event["step"]))
+                if event["step"] is not None:
+                    self._curves.setdefault(event["name"], []).append((event["step"], event["value"]))
             case "measured":
                 self._measured[event["name"]] = event["value"]
                 self._points.append((event["name"], event["value"], None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,7 +33,17 @@ class RunRecord(BaseModel):
     overrides: tuple[str, ...] = ()
     started: str
     status: Literal["running", "completed", "failed", "stopped"] = "running"
+    error: str = ""
+    """Of a failed run: what it said."""
     nodes: dict[str, NodeRecord] = {}
+    config: dict[str, Any] = {}
+    """Resolved, all sections."""
+    written: dict[str, str] = {}
+    """Where the settings were written that are no defaults (`pipeline_config.load.written`)."""
+    promotion: dict[str, Any] | None = None
+    """How the promotion ended, its gates among it (`Promotion.as_json`); None where it did not come to that."""
+    judged: int = 0
+    """How often the test set had judged models of this workspace, this run's included."""
 
     def save(self, workspace: Workspace) -> None:
         folder = workspace.runs / self.id

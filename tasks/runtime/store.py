@@ -36,6 +36,8 @@ class Execution(BaseModel):
     versions: dict[str, str] = {}
     measured: dict[str, float] = {}
     """Figures of a clock: latencies, rates."""
+    curves: dict[str, list[tuple[int, float]]] = {}
+    """What was logged over steps: (step, value) by name. Of work that was resumed, the steps since."""
 
 
 @dataclass(frozen=True)
