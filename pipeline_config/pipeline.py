@@ -77,7 +77,7 @@ class PipelineConfig(Section):
                 f"measure.signature.permutations={self.measure.signature.permutations}; take a divisor."
             )
         variant, backend = self.promotion.variant, self.compress.backend.kind
-        if variant in ("int8", "fp32") and backend != f"onnx_{variant}":
+        if variant not in ("teacher", "student") and backend != f"onnx_{variant}":
             raise ValueError(
                 f"promotion.variant={variant}, but compress.backend.kind={backend} makes no such variant; "
                 f"take onnx_{variant}, or another variant."

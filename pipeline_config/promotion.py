@@ -6,11 +6,15 @@ from pydantic import Field
 
 from pipeline_config.base import Section
 
+Variant = Literal["teacher", "student", "int8", "fp32"]
+"""What a road registers of a model: the fine-tuned base, the student, and the forms that a compression backend gives
+it, called as the backend without `onnx_`."""
+
 
 class PromotionConfig(Section):
     """Section `promotion`."""
 
-    variant: Literal["teacher", "student", "int8", "fp32"] = "int8"
+    variant: Variant = "int8"
     """The candidate, which gets the alias `challenger` and, through the gates, `champion`: the fine-tuned base
     (`teacher`), the student, or its compressed form (`int8` or `fp32`, as `compress.backend` makes it)."""
     auto: bool = True

@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
-from pipeline_config.promotion import PromotionConfig
+from pipeline_config.promotion import PromotionConfig, Variant
 from tasks.promotion.card import model_card
 from tasks.promotion.figures import FIGURES, PREDICTIONS, Measured, example_text, figures, measure
 from tasks.promotion.gates import Verdict, judge
@@ -21,7 +22,7 @@ from tasks.runtime.model_folder import Served
 from tasks.runtime.registry import Registry, Version
 from tasks.runtime.tracking import data_card
 
-VARIANTS = ("teacher", "student", "int8", "fp32")
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
 JUDGED = "textmill/evaluation"
 CARD = "README.md"
 HERE = Path(__file__).parent

@@ -19,7 +19,7 @@ from pipeline_config.reference import reference
 from tests.contracts.markdown import PAGES, ROOT, blocks
 
 SOURCE = ("flows", "tasks", "pipeline_config")
-YAML = [block for page in PAGES for block in blocks(page, "yaml") if page.name != "add-a-rule.md"]
+YAML = [block for page in PAGES for block in blocks(page, "yaml") if not page.name.startswith("add-")]
 
 
 def commands(page: Path) -> Iterator[list[str]]:
