@@ -16,7 +16,7 @@ from tasks.runtime.errors import RefusedInput
 from tasks.runtime.execution import Observer, Session
 from tasks.runtime.fingerprint import resolved
 from tasks.runtime.planning import PlannedNode, check_selection, selects
-from tasks.runtime.runs import RunRecord, new_run
+from tasks.runtime.runs import RunRecord, new_run, under_way
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Call, Stage, node_name
 from tasks.runtime.workspace import Workspace, file_lock, write_atomically
@@ -86,6 +86,7 @@ def run_road(
     workspace = loaded.store.workspace
     workspace.sweep()
     record = new_run(workspace, loaded.arguments.file, loaded.arguments.overrides)
+    record.plan = {node.node: node.artifact.fingerprint for node in plan.nodes}
     record.config = resolved(loaded.config)
     record.written = written(loaded.arguments.file, loaded.arguments.overrides)
     record.save(workspace)
@@ -94,6 +95,7 @@ def run_road(
     outcome = Outcome(record)
     status = "KILLED"
     with ExitStack() as stack:
+        stack.enter_context(under_way(workspace, record))
         stack.callback(lambda: _close(outcome, tracking, workspace, status))
         session = Session(
             store=loaded.store,

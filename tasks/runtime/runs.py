@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.runtime.workspace import Workspace, write_atomically
+from tasks.runtime.workspace import LockHeld, Workspace, file_lock, refuse_to_wait, write_atomically
 
 REMEMBERED_RUNS = 50
 
@@ -35,7 +37,13 @@ class RunRecord(BaseModel):
     status: Literal["running", "completed", "failed", "stopped"] = "running"
     error: str = ""
     """Of a failed run: what it said."""
+    flow_run: str = ""
+    """Id of its flow run in Prefect; empty if it ran without Prefect."""
+    process: str = ""
+    """`HOST:PID:START` of the process at work."""
     nodes: dict[str, NodeRecord] = {}
+    plan: dict[str, str] = {}
+    """Every node of the road and the fingerprint it was to have; empty in older records."""
     config: dict[str, Any] = {}
     """Resolved, all sections."""
     written: dict[str, str] = {}
@@ -68,10 +76,36 @@ def new_run(workspace: Workspace, config_file: Path, overrides: tuple[str, ...])
     )
 
 
-def records(workspace: Workspace) -> list[RunRecord]:
-    """The newest runs, newest first; a record that cannot be read is left out."""
+@contextmanager
+def under_way(workspace: Workspace, record: RunRecord) -> Iterator[None]:
+    """Within, the run is under way to everybody who asks `is_under_way`; that ends when its process does.
+
+    The record is saved while nobody deletes artifacts: who does so next finds what this run is going to use.
+    """
+    with file_lock(_lock(workspace, record)):
+        with file_lock(workspace.deleting):
+            record.save(workspace)
+        yield
+
+
+def is_under_way(workspace: Workspace, record: RunRecord) -> bool:
+    if not _lock(workspace, record).exists():
+        return False
+    try:
+        with file_lock(_lock(workspace, record), refuse_to_wait):
+            return False
+    except LockHeld:
+        return True
+
+
+def _lock(workspace: Workspace, record: RunRecord) -> Path:
+    return workspace.runs / record.id / ".lock"
+
+
+def records(workspace: Workspace, limit: int | None = REMEMBERED_RUNS) -> list[RunRecord]:
+    """The newest runs (`limit`; None: all), newest first; a record that cannot be read is left out."""
     found = []
-    for file in sorted(workspace.runs.glob("*/run.json"), reverse=True)[:REMEMBERED_RUNS]:
+    for file in sorted(workspace.runs.glob("*/run.json"), reverse=True)[:limit]:
         try:
             found.append(RunRecord.model_validate_json(file.read_bytes()))
         except (OSError, ValidationError):

@@ -54,6 +54,11 @@ class Workspace:
         return self.root / ".cache"
 
     @property
+    def deleting(self) -> Path:
+        """The lock of who deletes artifacts, held for moments."""
+        return self.root / ".deleting.lock"
+
+    @property
     def prefect_home(self) -> Path:
         return self.root / ".prefect"
 
@@ -71,7 +76,7 @@ class Workspace:
 
     def sweep(self) -> None:
         """Delete what processes that are dead now had begun to delete (`remove_tree`)."""
-        for pattern in ("artifacts/*/.doomed-*", "work/*/.doomed-*", "work/*/*/.doomed-*"):
+        for pattern in ("artifacts/*/.doomed-*", "work/*/.doomed-*", "work/*/*/.doomed-*", "*/.doomed-*"):
             for doomed in list(self.root.glob(pattern)):
                 pid = doomed.name.split("-")[-2]
                 if pid.isdigit() and not Path("/proc", pid).exists():
@@ -143,7 +148,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def file_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold a kernel lock on `path` (it dies with the process). `waiting` is told once who holds it."""
+    """Hold a kernel lock on `path` (it dies with the process). `waiting` is told once who holds it; it may raise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
@@ -163,6 +168,15 @@ def file_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Itera
             file.seek(0)
             file.truncate()
             file.flush()
+
+
+class LockHeld(Exception):
+    """By another process; the message says by which."""
+
+
+def refuse_to_wait(holder: str) -> None:
+    """`file_lock(path, refuse_to_wait)` raises `LockHeld` where it would wait."""
+    raise LockHeld(holder)
 
 
 def remove_tree(path: Path) -> None:
