@@ -17,12 +17,12 @@ from tasks.promotion.journal import Journal, promotion_lock
 from tasks.promotion.ledger import Aliases, promoted, undoable, withdrawn
 from tasks.promotion.outcome import Promotion, Registered
 from tasks.runtime.artifact import Artifact, Checkpoint, CompressedModel, Evaluation, TaskModel, files_of
+from tasks.runtime.data_card import data_card
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.model_folder import Served
 from tasks.runtime.registry import Registry, Version
-from tasks.runtime.tracking import data_card
 
-VARIANTS: tuple[Variant, ...] = get_args(Variant)
+VARIANTS: tuple[str, ...] = get_args(Variant)
 JUDGED = "textmill/evaluation"
 CARD = "README.md"
 HERE = Path(__file__).parent
