@@ -14,7 +14,7 @@ from tasks.promotion.card import model_card
 from tasks.promotion.figures import FIGURES, PREDICTIONS, Measured, example_text, figures, measure
 from tasks.promotion.gates import Verdict, judge
 from tasks.promotion.journal import Journal, promotion_lock
-from tasks.promotion.ledger import Aliases, promoted, undoable, withdrawn
+from tasks.promotion.ledger import Aliases, promoted, rejected, undoable, withdrawn
 from tasks.promotion.outcome import Promotion, Registered
 from tasks.runtime.artifact import Artifact, Checkpoint, CompressedModel, Evaluation, TaskModel, files_of
 from tasks.runtime.data_card import data_card
@@ -76,18 +76,37 @@ def register_and_promote(
         if registry.aliases(model).get("challenger") != candidate.version:
             registry.set_alias(model, "challenger", candidate.version)
         # Who rolled a version back does not want the next run to bring it back.
-        taken_back = withdrawn(journal.entries(), model, candidate.version)
-        outcome = _decide(journal, candidate, aliases, config, move=config.auto and not taken_back, override="")
-    return replace(outcome, versions=tuple(registered), withdrawn=taken_back)
+        entries = journal.entries()
+        taken_back = withdrawn(entries, model, candidate.version)
+        move = config.auto and not config.manual and not taken_back
+        outcome = _decide(journal, candidate, aliases, config, move=move, override="")
+    return replace(
+        outcome,
+        versions=tuple(registered),
+        withdrawn=taken_back,
+        rejected=rejected(entries, model, candidate.version),
+        manual=config.manual,
+    )
 
 
-def promote(registry: Registry, *, model: str, version: int, config: PromotionConfig, override: str = "") -> Promotion:
+def promote(
+    registry: Registry,
+    *,
+    model: str,
+    version: int,
+    config: PromotionConfig,
+    override: str = "",
+    reason: str = "",
+    who: str = "",
+) -> Promotion:
     """Judge a version again from what lies in it, check its files, and make it champion if it may be.
 
     A refusal is no exception: `Promotion.refused` says so, and nothing was changed.
 
     Args:
         override: a reason to promote against the verdict; it goes into the ledger.
+        reason: of a promotion that the verdict allows; it goes into the ledger.
+        who: for the ledger; empty = the user of this process.
 
     Raises:
         RefusedInput: for an unknown version, or one whose files are damaged.
@@ -96,7 +115,20 @@ def promote(registry: Registry, *, model: str, version: int, config: PromotionCo
         candidate = registry.get(model, version)
         journal = Journal(registry, model)
         aliases = journal.settle()
-        return _decide(journal, candidate, aliases, config, move=True, override=override)
+        return _decide(journal, candidate, aliases, config, move=True, override=override, reason=reason, who=who)
+
+
+def reject(registry: Registry, *, model: str, version: int, reason: str, who: str) -> None:
+    """Enter into the ledger that a person rejected a version. It stays what it is.
+
+    Raises:
+        RefusedInput: for an unknown version.
+    """
+    with promotion_lock(registry.workspace):
+        registry.get(model, version)
+        journal = Journal(registry, model)
+        aliases = journal.settle()
+        journal.change(journal.entry("reject", aliases, aliases, None, reason, who=who, version=version))
 
 
 def rollback(registry: Registry, *, model: str) -> tuple[Aliases, Aliases]:
@@ -121,7 +153,15 @@ def rollback(registry: Registry, *, model: str) -> tuple[Aliases, Aliases]:
 
 
 def _decide(
-    journal: Journal, candidate: Version, aliases: Aliases, config: PromotionConfig, *, move: bool, override: str
+    journal: Journal,
+    candidate: Version,
+    aliases: Aliases,
+    config: PromotionConfig,
+    *,
+    move: bool,
+    override: str,
+    reason: str = "",
+    who: str = "",
 ) -> Promotion:
     outcome = Promotion(
         model=candidate.model,
@@ -142,7 +182,7 @@ def _decide(
         return outcome
     against = "" if verdict.passed else override
     after = promoted(aliases, candidate.version)
-    journal.change(journal.entry("promote", aliases, after, verdict, against))
+    journal.change(journal.entry("promote", aliases, after, verdict, against or reason, who=who))
     return replace(outcome, promoted=True, champion=candidate.version, overridden=against)
 
 

@@ -49,6 +49,7 @@ def run_child(
     log: Path,
     on_event: Callable[[dict[str, Any]], None],
     inherit: Sequence[int] = (),
+    on_start: Callable[[int], None] | None = None,
 ) -> Finished:
     """Execute `job` in a child process and wait for it.
 
@@ -57,6 +58,7 @@ def run_child(
         log: file that receives what the child and its libraries print.
         on_event: called here for every event of the child but its last.
         inherit: file descriptors (lease locks) that the child holds until it ends.
+        on_start: called with the child's process id.
 
     Raises:
         RefusedInput, StageFailed: as the stage raised them, or when the child died.
@@ -79,6 +81,8 @@ def run_child(
             os.close(writer)
         last: dict[str, Any] = {}
         try:
+            if on_start is not None:
+                on_start(process.pid)
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
                 stdin.write(job.model_dump_json().encode())
@@ -125,7 +129,7 @@ def _death(node: str, returncode: int, log: Path) -> str:
 
 def main() -> int:
     """The child: read a job from standard input, do it, send events."""
-    _die_with_parent(int(os.environ.pop(PARENT)))
+    die_with_parent(int(os.environ.pop(PARENT)))
     pipe = os.fdopen(int(os.environ.pop(EVENTS)), "w", encoding="utf-8", buffering=1)
     os.set_inheritable(pipe.fileno(), False)
     job = Job.model_validate_json(sys.stdin.buffer.read())
@@ -183,7 +187,8 @@ def _throttled(send: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, An
     return emit
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
+    """End this process at once when `parent`, which started it, ends."""
     set_death_signal = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
     ctypes.CDLL(None, use_errno=True).prctl(set_death_signal, signal.SIGKILL)
     if os.getppid() != parent:

@@ -41,7 +41,10 @@ class NodeRun(Protocol):
     """The tracking run of one node that runs."""
 
     run_id: str
+    lost: str
+    """Why not all of it was tracked; empty if it was."""
 
+    def watch(self, pid: int) -> None: ...
     def metrics(self, points: list[tuple[str, float, int | None]]) -> None: ...
     def finished(self, artifact: Artifact) -> None: ...
     def failed(self, message: str) -> None: ...
@@ -132,6 +135,7 @@ class Session:
                     log=self.store.workspace.logs / self.record.id / f"{node}.log",
                     on_event=events,
                     inherit=grant.file_descriptors,
+                    on_start=run.watch,
                 )
                 events.flush()
                 inputs.check()
@@ -151,6 +155,8 @@ class Session:
                 )
                 artifact, compared = self.store.publish(made, execution)
                 run.finished(artifact)
+                if run.lost:
+                    self.observer.said(node, f"done, but MLflow's page of it is not complete: {run.lost}")
             except TextmillError as error:
                 run.failed(str(error))
                 raise

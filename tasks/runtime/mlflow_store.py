@@ -6,8 +6,10 @@ import contextlib
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
+from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.reachable import check_reachable
 from tasks.runtime.workspace import Workspace, file_lock
 
@@ -59,6 +61,33 @@ def _follow_move(workspace: Workspace) -> None:
                 )
 
 
+def mlflow_errors() -> tuple[type[Exception], ...]:
+    """What a store that does not answer, or does not take what it is told, raises."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (MlflowException, SQLAlchemyError)
+
+
+@contextlib.contextmanager
+def reported(workspace: Workspace) -> Iterator[None]:
+    """Within, what the store raises becomes a sentence: `StageFailed`, since asking again may help."""
+    try:
+        yield
+    except mlflow_errors() as error:
+        told = " ".join(str(error).partition("\n")[0].split())[:300]
+        raise StageFailed(
+            f"MLflow ({shown_address(workspace)}) did not do what it was asked: {told}\n"
+            "  What is done is kept; the same command goes on from there."
+        ) from error
+
+
+def shown_address(workspace: Workspace) -> str:
+    """The store's address without the password that may be in it."""
+    scheme, separator, rest = tracking_address(workspace).partition("://")
+    return scheme + separator + rest.rpartition("@")[2]
+
+
 def tracking_address(workspace: Workspace) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.root / 'mlflow.db'}"
 
@@ -67,6 +96,12 @@ def experiment_of(client: Any, workspace: Workspace, name: str) -> str:
     """The id of the experiment `name`; it is made with its files in the workspace if the database is there too."""
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.lifecycle_stage != "active":
+            raise RefusedInput(
+                f"MLflow's experiment {name!r} was deleted, and with it the runs of this model. To have it back: "
+                f"MLFLOW_TRACKING_URI={shown_address(workspace)} mlflow experiments restore "
+                f"--experiment-id {found.experiment_id}\n  Or give the model another name (model.name)."
+            )
         return str(found.experiment_id)
     local = not os.environ.get("MLFLOW_TRACKING_URI")
     return str(client.create_experiment(name, artifact_location=str(workspace.root / "mlflow") if local else None))

@@ -7,17 +7,19 @@ writes, through the client (nothing global is set); metrics are written in batch
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
-import socket
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tasks.runtime.artifact import (
+    EXECUTION,
     MANIFEST,
     Artifact,
     CleanCorpus,
@@ -30,17 +32,26 @@ from tasks.runtime.artifact import (
     Tokenizer,
     files_of,
 )
-from tasks.runtime.mlflow_store import experiment_of, open_client
+from tasks.runtime.data_card import data_card
+from tasks.runtime.logged_figures import pictures, tables
+from tasks.runtime.metric_names import Point, accepted, flat, live_name, manifest_points, numbers
+from tasks.runtime.mlflow_store import experiment_of, mlflow_errors, open_client, reported
+from tasks.runtime.processes import is_gone, this_process
+from tasks.runtime.system_metrics import Sampler
 from tasks.runtime.workspace import Workspace
 
 PROCESS = "textmill.process"
-VALUE_LIMIT, PARAMS_PER_BATCH, METRICS_PER_BATCH = 6000, 100, 500
+NOTE = "mlflow.note.content"
+VALUE_LIMIT, NOTE_LIMIT, PARAMS_PER_BATCH, METRICS_PER_BATCH = 6000, 8000, 100, 500
 FLUSH_SECONDS = 2.0
 
 
 @dataclass
 class Tracking:
-    """The MLflow side of one workspace. One road at a time: `start_road`, then its nodes, then `end_road`."""
+    """The MLflow side of one workspace. One road at a time: `start_road`, then its nodes, then `end_road`.
+
+    What MLflow cannot take while nodes work is lost to its pages and to nothing else: no node fails for it.
+    """
 
     workspace: Workspace
     road: str = field(init=False, default="")
@@ -52,29 +63,51 @@ class Tracking:
         return open_client(self.workspace)
 
     def start_road(self, name: str, run_id: str, config: Mapping[str, Any]) -> None:
-        """Open the parent run of a road of model `name`; runs that killed processes left open are closed first."""
-        self.experiment = experiment_of(self.client, self.workspace, name)
-        self._sweep()
-        self.road = self._open(run_id, {"textmill.run": run_id}, config)
+        """Open the parent run of a road of model `name`; runs that killed processes left open are closed first.
+
+        Raises:
+            RefusedInput: when the store does not take it: nothing has been done yet.
+        """
+        with reported(self.workspace):
+            self.experiment = experiment_of(self.client, self.workspace, name)
+            self._sweep()
+            self.road = self._open(run_id, {"textmill.run": run_id}, config)
 
     def node_started(self, node: str, config: Mapping[str, Any], inputs: Mapping[str, InputRecord]) -> NodeRun:
-        run = self._open(node, {"textmill.node": node, "mlflow.parentRunId": self.road}, config)
-        if inputs:
-            self._log_inputs(run, inputs)
-        return NodeRun(self.client, run, node)
+        run = NodeRun(self.client, node, self.workspace.root / ".cache")
+        with run.tracked():
+            run.run_id = self._open(node, {"textmill.node": node, "mlflow.parentRunId": self.road}, config)
+            if inputs:
+                self._log_inputs(run.run_id, inputs)
+        return run
 
     def node_reused(self, artifact: Artifact, original_run_id: str) -> None:
         """A reused node opens no run: the parent points to the run that made the artifact."""
-        self.client.set_tag(
-            self.road, f"node.{artifact.node}", f"{original_run_id or 'unknown'}/{artifact.fingerprint}"
-        )
+        with contextlib.suppress(*mlflow_errors()):
+            self.client.set_tag(
+                self.road, f"node.{artifact.node}", f"{original_run_id or 'unknown'}/{artifact.fingerprint}"
+            )
+
+    def describe_road(self, note: str, metrics: Mapping[str, float]) -> None:
+        """What the road led to, for the parent's page: Markdown, and figures by name."""
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        with contextlib.suppress(*mlflow_errors()):
+            self.client.log_batch(
+                self.road,
+                metrics=[Metric(accepted(name), value, now, 0) for name, value in metrics.items()],
+                tags=[RunTag(NOTE, note[:NOTE_LIMIT])],
+            )
 
     def end_road(self, status: str) -> None:
-        """Close the parent run: `FINISHED`, `FAILED` or `KILLED`."""
-        self.client.set_terminated(self.road, status)
+        """Close the parent run: `FINISHED`, `FAILED` or `KILLED`. If that cannot be told now, the next run does it."""
+        with contextlib.suppress(*mlflow_errors()):
+            self.client.set_terminated(self.road, status)
 
     def _open(self, name: str, tags: Mapping[str, str], config: Mapping[str, Any]) -> str:
-        run = self.client.create_run(self.experiment, run_name=name, tags={**tags, PROCESS: _this_process()})
+        about = {PROCESS: this_process(), "mlflow.user": _user(), "mlflow.source.name": "textmill"}
+        run = self.client.create_run(self.experiment, run_name=name, tags={**about, **tags})
         params = _params(config)
         for start in range(0, len(params), PARAMS_PER_BATCH):
             self.client.log_batch(run.info.run_id, params=params[start : start + PARAMS_PER_BATCH])
@@ -99,7 +132,7 @@ class Tracking:
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
         running = self.client.search_runs(experiments, filter_string="attributes.status = 'RUNNING'")
         for run in running:
-            if _is_gone(run.data.tags.get(PROCESS, "")):
+            if is_gone(run.data.tags.get(PROCESS, "")):
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
 
@@ -108,50 +141,106 @@ class NodeRun:
     """The run of one node. It is closed by exactly one of `finished`, `failed` and `killed`."""
 
     client: Any
-    run_id: str
     node: str
+    cache: Path
+    run_id: str = ""
+    """Empty if MLflow took none."""
+    lost: str = ""
+    """Why MLflow has not got everything; empty if it has. Nothing more is sent then."""
     _buffer: list[Any] = field(default_factory=list)
     _pending: list[Any] = field(default_factory=list)
     _flushed: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _sampler: Sampler | None = None
 
-    def metrics(self, metrics: Iterable[tuple[str, float, int | None]]) -> None:
-        """Record (name, value, step): buffered, then written in the background."""
-        from mlflow.entities import Metric
+    @contextlib.contextmanager
+    def tracked(self) -> Iterator[None]:
+        try:
+            yield
+        except mlflow_errors() as error:
+            self.lost = str(error)
 
-        now = int(time.time() * 1000)
-        self._buffer += [Metric(_key(name), float(value), now, step or 0) for name, value, step in metrics]
-        if len(self._buffer) >= METRICS_PER_BATCH or time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self._flush()
+    def watch(self, pid: int) -> None:
+        """Sample what the node's process and its descendants use, until the run is closed."""
+        self._sampler = Sampler(pid, self._add)
+
+    def metrics(self, metrics: Iterable[Point]) -> None:
+        """Record what a stage logs (name, value, step): buffered, then written in the background."""
+        self._add([(live_name(name), value, step) for name, value, step in metrics])
 
     def finished(self, artifact: Artifact) -> None:
         """Record the figures and the files of the artifact, and close the run. Shards are never uploaded."""
         manifest = artifact.manifest
-        self.metrics((name, value, None) for name, value in numbers(manifest.metrics))
-        self._flush()
-        for operation in self._pending:
-            operation.wait()
-        kind = type(artifact).__name__
-        tags = {"fingerprint": artifact.fingerprint, "digest": artifact.digest, "kind": kind}
-        for name, value in tags.items():
-            self.client.set_tag(self.run_id, f"textmill.{name}", value)
-        self.client.log_artifact(self.run_id, str(artifact.path / MANIFEST))
-        if isinstance(artifact, Tokenizer | Evaluation):
-            for name, path in files_of(artifact.path).items():
-                self.client.log_artifact(self.run_id, str(path), str(Path(name).parent).removeprefix("."))
-        if isinstance(artifact, RawCorpus | LabelledData | CleanCorpus | Corpus):
-            self._log_data(artifact, manifest)
-        self.client.set_terminated(self.run_id, "FINISHED")
+        self._stop_sampling()
+        self._add([*manifest_points(manifest.kind, manifest.metrics), *_costs(artifact)])
+        self._send(lambda: self._log_result(artifact, manifest))
+        self._send(lambda: self.client.set_terminated(self.run_id, "FINISHED"))
 
     def failed(self, message: str) -> None:
-        self.client.set_tag(self.run_id, "textmill.error", message)
+        self._send(lambda: self.client.set_tag(self.run_id, "textmill.error", message))
         self._end("FAILED")
 
     def killed(self) -> None:
         self._end("KILLED")
 
     def _end(self, status: str) -> None:
+        self._stop_sampling()
         self._flush()
-        self.client.set_terminated(self.run_id, status)
+        self._send(lambda: self.client.set_terminated(self.run_id, status))
+
+    def _stop_sampling(self) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
+
+    def _add(self, points: Iterable[Point]) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        with self._lock:
+            self._buffer += [Metric(accepted(name), float(value), now, step or 0) for name, value, step in points]
+            due = len(self._buffer) >= METRICS_PER_BATCH or time.monotonic() - self._flushed > FLUSH_SECONDS
+        if due:
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            metrics, self._buffer, self._flushed = self._buffer, [], time.monotonic()
+            for start in range(0, len(metrics), METRICS_PER_BATCH):
+                part = metrics[start : start + METRICS_PER_BATCH]
+                self._send(
+                    lambda part=part: self._pending.append(  # type: ignore[misc]
+                        self.client.log_batch(self.run_id, metrics=part, synchronous=False)
+                    )
+                )
+
+    def _send(self, write: Callable[[], Any]) -> None:
+        if not self.lost:
+            with self.tracked():
+                write()
+
+    def _log_result(self, artifact: Artifact, manifest: Manifest) -> None:
+        from mlflow.entities import RunTag
+
+        self._flush()
+        for operation in self._pending:
+            operation.wait()
+        tags = {"fingerprint": artifact.fingerprint, "digest": artifact.digest, "kind": manifest.kind}
+        note = f"Artifact `artifacts/{artifact.node}/{artifact.fingerprint}` of kind {manifest.kind}, stage version "
+        note += f"{manifest.version}. Seen from the workspace: `textmill show {artifact.node}`."
+        self.client.log_batch(
+            self.run_id,
+            tags=[RunTag(NOTE, note), *(RunTag(f"textmill.{name}", value) for name, value in tags.items())],
+        )
+        self.client.log_artifact(self.run_id, str(artifact.path / MANIFEST))
+        if isinstance(artifact, Tokenizer | Evaluation):
+            for name, path in files_of(artifact.path).items():
+                self.client.log_artifact(self.run_id, str(path), str(Path(name).parent).removeprefix("."))
+        for name, table in tables(artifact).items():
+            self.client.log_table(self.run_id, dict(table), name)
+        for name, figure in pictures(artifact, self.cache).items():
+            self.client.log_figure(self.run_id, figure, name)
+        if isinstance(artifact, RawCorpus | LabelledData | CleanCorpus | Corpus):
+            self._log_data(artifact, manifest)
 
     def _log_data(self, artifact: Artifact, manifest: Manifest) -> None:
         from mlflow.entities import DatasetInput, InputTag
@@ -162,60 +251,25 @@ class NodeRun:
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags)])
         self.client.log_text(self.run_id, data_card(manifest), "card.md")
 
-    def _flush(self) -> None:
-        if self._buffer:
-            self._pending.append(self.client.log_batch(self.run_id, metrics=self._buffer, synchronous=False))
-        self._buffer, self._flushed = [], time.monotonic()
 
-
-def data_card(manifest: Manifest) -> str:
-    """A page of Markdown about a corpus or labelled data: what it was made from, how, and its figures."""
-    lines = [
-        f"# {manifest.node}: {manifest.kind}",
-        "",
-        f"Digest `{manifest.digest}`, stage version {manifest.version}.",
-    ]
-    lines += ["", "## Made from"]
-    for name, record in manifest.inputs.items():
-        lines.append(f"- {name}: {record.node} `{record.digest}`")
-        lines += [f"  - {file} `{digest[:16]}`" for file, digest in list(record.files.items())[:50]]
-    lines += ["", "## Figures", *(f"- {name}: {value:g}" for name, value in numbers(manifest.metrics))]
-    return "\n".join([*lines, "", "## Config", "```json", json.dumps(manifest.config, indent=1), "```", ""])
-
-
-def numbers(value: Any, name: str = "") -> list[tuple[str, float]]:
-    """The numbers in nested figures, by dotted name; rows of a list are named by their `rung` or position."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+def _costs(artifact: Artifact) -> list[Point]:
+    """What it cost to make, as its execution record has it."""
+    try:
+        execution = json.loads((artifact.path / EXECUTION).read_bytes())
+    except FileNotFoundError:
         return []
-    if isinstance(value, int | float):
-        return [(name, float(value))]
-    if isinstance(value, Mapping):
-        items: Iterable[tuple[str, Any]] = value.items()
-    else:
-        items = ((row.get("rung", str(i)) if isinstance(row, Mapping) else str(i), row) for i, row in enumerate(value))
-    return [number for key, item in items for number in numbers(item, f"{name}.{key}" if name else str(key))]
+    return [
+        ("cost/seconds", execution["seconds"], None),
+        ("cost/cpu_seconds", execution["cpu_seconds"], None),
+        ("cost/memory_megabytes", execution["memory_bytes"] / 1e6, None),
+        ("cost/disk_megabytes", execution["disk_bytes"] / 1e6, None),
+    ]
 
 
 def _params(config: Mapping[str, Any]) -> list[Any]:
     from mlflow.entities import Param
 
-    return [Param(_key(name), value[:VALUE_LIMIT]) for name, value in flat(config)]
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A config as (dotted name, text); a list is one value."""
-    found = []
-    for name, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found += flat(value, f"{prefix}{name}.")
-        else:
-            found.append((prefix + name, value if isinstance(value, str) else json.dumps(value)))
-    return found
-
-
-def _key(name: str) -> str:
-    """A name that MLflow accepts: letters, digits and `_-./ :`, at most 250."""
-    return "".join(c if c.isalnum() or c in "_-./ :" else "_" for c in name)[:250]
+    return [Param(accepted(name), value[:VALUE_LIMIT]) for name, value in flat(config)]
 
 
 def _dataset(node: str, kind: str, digest: str, fingerprint: str, profile: str | None = None) -> Any:
@@ -225,21 +279,8 @@ def _dataset(node: str, kind: str, digest: str, fingerprint: str, profile: str |
     return Dataset(name=f"{node} ({kind})", digest=digest[:32], source_type="textmill", source=source, profile=profile)
 
 
-def _this_process() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
-
-
-def _is_gone(process: str) -> bool:
-    """Whether a process of this host, as `_this_process` named it, has ended. Others are left alone."""
-    host, _, rest = process.partition(":")
-    pid, _, started = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    return _start_time(int(pid)) != started
-
-
-def _start_time(pid: int) -> str:
-    """Clock ticks since boot at which a process started; empty if there is none. It tells reused ids apart."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return ""
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that no passwd file knows
+        return f"uid {os.getuid()}"

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tasks.runtime.artifact import Corpus, Evaluation, InputRecord
-from tasks.runtime.tracking import PROCESS, Tracking, _this_process, flat, numbers
+from tasks.runtime.metric_names import flat, numbers
+from tasks.runtime.processes import this_process
+from tasks.runtime.tracking import PROCESS, Tracking
 from tasks.runtime.workspace import Workspace
 from tests.promotion.shop import make_artifact
 
@@ -75,7 +77,7 @@ def test_an_evaluation_is_there_with_all_its_files(tracking: Tracking) -> None:
     run.finished(artifact)
     tracking.end_road("FINISHED")
     names = {file.path for file in tracking.client.list_artifacts(run.run_id)}
-    assert names == {"manifest.json", "ladder.json", "predictions"}
+    assert names == {"manifest.json", "ladder.json", "predictions", "tables"}
     assert [file.path for file in tracking.client.list_artifacts(run.run_id, "predictions")] == [
         "predictions/tfidf.parquet"
     ]
@@ -85,13 +87,13 @@ def test_runs_of_killed_processes_are_closed_and_those_of_living_ones_left_alone
     client = tracking.client
     tracking.start_road("m", "run-3", {})
     ended = subprocess.run(
-        [sys.executable, "-c", "from tasks.runtime.tracking import _this_process; print(_this_process())"],
+        [sys.executable, "-c", "from tasks.runtime.processes import this_process; print(this_process())"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
-    host, pid, _ = _this_process().split(":")
-    tags = {"gone": ended, "reused id": f"{host}:{pid}:1", "alive": _this_process(), "elsewhere": "other-host:1:1"}
+    host, pid, _ = this_process().split(":")
+    tags = {"gone": ended, "reused id": f"{host}:{pid}:1", "alive": this_process(), "elsewhere": "other-host:1:1"}
     runs = {name: client.create_run(tracking.experiment, tags={PROCESS: tag}).info.run_id for name, tag in tags.items()}
     tracking.start_road("m", "run-4", {})
     status = {name: client.get_run(run).info.status for name, run in runs.items()}

@@ -53,6 +53,9 @@ class Memory:
 class Run:
     memory: Memory
     run_id: str
+    lost: str = ""
+
+    def watch(self, pid: int) -> None: ...
 
     def metrics(self, points: list[tuple[str, float, int | None]]) -> None:
         self.memory.seen += [("metric", self.run_id, name) for name, _, _ in points]

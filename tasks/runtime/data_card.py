@@ -1,0 +1,23 @@
+"""The card of a corpus, of labelled data or of an encoder, written from its manifest alone."""
+
+from __future__ import annotations
+
+import json
+
+from tasks.runtime.artifact import Manifest
+from tasks.runtime.metric_names import numbers
+
+
+def data_card(manifest: Manifest) -> str:
+    """A page of Markdown about a corpus or labelled data: what it was made from, how, and its figures."""
+    lines = [
+        f"# {manifest.node}: {manifest.kind}",
+        "",
+        f"Digest `{manifest.digest}`, stage version {manifest.version}.",
+    ]
+    lines += ["", "## Made from"]
+    for name, record in manifest.inputs.items():
+        lines.append(f"- {name}: {record.node} `{record.digest}`")
+        lines += [f"  - {file} `{digest[:16]}`" for file, digest in list(record.files.items())[:50]]
+    lines += ["", "## Figures", *(f"- {name}: {value:g}" for name, value in numbers(manifest.metrics))]
+    return "\n".join([*lines, "", "## Config", "```json", json.dumps(manifest.config, indent=1), "```", ""])
