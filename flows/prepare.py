@@ -66,15 +66,20 @@ def load_checked(arguments: ConfigArguments) -> Loaded:
 
 def check_devices(config: PipelineConfig) -> None:
     """Raise `RefusedInput` if a stage of the road needs more devices than there are. No input is looked at."""
+    check_needs({stage.name: stage for stage in stages_of(config).values()}.values(), Settings.from_environment())
+
+
+def stages_of(config: PipelineConfig) -> dict[str, Stage[Any, Any]]:
+    """The nodes of the road, in its order, and the stage that makes each. No input is looked at."""
     unknown = InputFiles(node="", fingerprint="")
     stages: dict[str, Stage[Any, Any]] = {}
 
     def note(stage: Stage[P, A], part: str, /, *_: P.args, **__: P.kwargs) -> A:
-        stages[stage.name] = stage
+        stages[node_name(stage, part)] = stage
         return stage.result(node=node_name(stage, part), fingerprint="")
 
     road(config, Inputs(unknown, unknown, unknown, unknown, unknown), note)
-    check_needs(stages.values(), Settings.from_environment())
+    return stages
 
 
 def plan_road(loaded: Loaded, force: Collection[str] = ()) -> Plan:

@@ -1,8 +1,9 @@
 """The Prefect server of a workspace: start, find, stop. One background process, reused by every run.
 
 `server.json` in the workspace names it: process id, start time of that process (so that a number used again by
-another process is not taken for it), port, log. The server writes the record when it has its port and removes it when
-it ends (`flows.server_process`). Nothing here imports Prefect: finding a standing server costs milliseconds.
+another process is not taken for it), port, log, and the workspace itself (so that a copy of it does not take the
+original's server for its own). The server writes the record when it has its port and removes it when it ends
+(`flows.server_process`). Nothing here imports Prefect: finding a standing server costs milliseconds.
 """
 
 from __future__ import annotations
@@ -34,21 +35,35 @@ IDLE_SECONDS = 1800.0
 
 StartedBy = Literal["run", "person"]
 
+
+class ProcessId(BaseModel):
+    """A process that no later one can be taken for."""
+
+    model_config = ConfigDict(frozen=True)
+    pid: int
+    started: str
+    """Start of the process, as the kernel counts it, and the boot it counts from."""
+
+    @staticmethod
+    def own() -> ProcessId:
+        return ProcessId(pid=os.getpid(), started=start_time(os.getpid()))
+
+
 _in_use: dict[Path, int] = {}
 """Descriptors that hold the shared lock of workspaces whose server this process uses, until it ends."""
 
 
-class ServerRecord(BaseModel):
+class ServerRecord(ProcessId):
     """What `server.json` says."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-    pid: int
-    started: str
-    """Start of the process, as the kernel counts it, and the boot it counts from."""
+    workspace: str
+    """Which folder it is (`folder_id`)."""
     port: int
     log: str
     """Relative to the workspace."""
     started_by: StartedBy
+    keeper: ProcessId | None = None
+    """The supervisor of `textmill server start`, with which the server ends once no run uses it."""
 
     @property
     def url(self) -> str:
@@ -82,13 +97,19 @@ def standing(workspace: Workspace) -> ServerRecord | None:
 
 
 def start_server(
-    workspace: Workspace, *, started_by: StartedBy, port: int = USUAL_PORT, idle_seconds: float = IDLE_SECONDS
+    workspace: Workspace,
+    *,
+    started_by: StartedBy,
+    port: int = USUAL_PORT,
+    idle_seconds: float = IDLE_SECONDS,
+    keeper: ProcessId | None = None,
 ) -> ServerRecord:
     """Start the server unless it stands, and wait until it answers. Of two starts at once, one waits for the other.
 
     Args:
         started_by: what `run` started ends itself after `idle_seconds` without use.
         port: the port to prefer; another is taken if it is in use.
+        keeper: the process that keeps it up, where there is one.
 
     Raises:
         StageFailed: if no server came up.
@@ -98,8 +119,9 @@ def start_server(
         server = read_record(workspace)
         if server and lives(server):
             if _answers(server, SLOW_SECONDS):
-                if (server.started_by, started_by) == ("run", "person"):  # it is to stay now
-                    server = server.model_copy(update={"started_by": started_by})
+                wanted = {"started_by": started_by, "keeper": keeper} if started_by == "person" else {}
+                if any(getattr(server, name) != value for name, value in wanted.items()):  # it is to stay now
+                    server = server.model_copy(update=wanted)
                     write_record(workspace, server)
                 return server
             stop_server(workspace)  # two must not share the database
@@ -107,9 +129,10 @@ def start_server(
         log = workspace.logs / "prefect-server.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-P", "-m", "flows.server_process", str(workspace.root), started_by]
+        kept_by = [keeper.model_dump_json()] if keeper else []
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [*command, str(port), str(idle_seconds)],
+                [*command, str(port), str(idle_seconds), *kept_by],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -128,20 +151,25 @@ def start_server(
 def stop_server(workspace: Workspace) -> ServerRecord | None:
     """End the workspace's server, if it is the process of the record; return what was ended."""
     server = read_record(workspace)
-    if server is None:
+    if server is None or not end_process(server, STOP_SECONDS):
         return None
-    with contextlib.suppress(ProcessLookupError), _process(server.pid) as handle:
-        if not lives(server):
-            return None
+    if read_record(workspace) == server:
+        _record(workspace).unlink(missing_ok=True)
+    return server
+
+
+def end_process(process: ProcessId, patience: float) -> bool:
+    """End that very process, after `patience` seconds for good; return whether it lived."""
+    with contextlib.suppress(ProcessLookupError), _handle(process.pid) as handle:
+        if not lives(process):
+            return False
         # The handle is of the process whose start time was just found right: no other can be hit.
         signal.pidfd_send_signal(handle, signal.SIGTERM)
-        if not select.select([handle], [], [], STOP_SECONDS)[0]:
+        if not select.select([handle], [], [], patience)[0]:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], STOP_SECONDS)
-        if read_record(workspace) == server:
-            _record(workspace).unlink(missing_ok=True)
-        return server
-    return None
+            select.select([handle], [], [], patience)
+        return True
+    return False
 
 
 def use_server(workspace: Workspace) -> None:
@@ -164,14 +192,22 @@ def in_use(workspace: Workspace) -> bool:
 
 
 def read_record(workspace: Workspace) -> ServerRecord | None:
+    """What `server.json` says of this workspace's own server; none if the file came here with a copy."""
     try:
-        return ServerRecord.model_validate_json(_record(workspace).read_bytes())
+        server = ServerRecord.model_validate_json(_record(workspace).read_bytes())
     except (OSError, ValidationError):
         return None
+    return server if server.workspace == folder_id(workspace) else None
 
 
-def lives(server: ServerRecord) -> bool:
-    return start_time(server.pid) == server.started
+def folder_id(workspace: Workspace) -> str:
+    """The folder itself, whatever its path: a copy is another one."""
+    stat = workspace.root.stat()
+    return f"{stat.st_dev}:{stat.st_ino}"
+
+
+def lives(process: ProcessId) -> bool:
+    return start_time(process.pid) == process.started
 
 
 def write_record(workspace: Workspace, server: ServerRecord) -> None:
@@ -193,9 +229,13 @@ def _record(workspace: Workspace) -> Path:
 
 
 def _answers(server: ServerRecord, seconds: float = 5.0) -> bool:
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=seconds)
+    return answers(server.port, "/api/health", seconds)
+
+
+def answers(port: int, path: str, seconds: float = 5.0) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=seconds)
     try:
-        connection.request("GET", "/api/health")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -204,7 +244,7 @@ def _answers(server: ServerRecord, seconds: float = 5.0) -> bool:
 
 
 @contextlib.contextmanager
-def _process(pid: int) -> Iterator[int]:
+def _handle(pid: int) -> Iterator[int]:
     handle = os.pidfd_open(pid)
     try:
         yield handle

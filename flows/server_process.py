@@ -1,7 +1,9 @@
-"""The process of a workspace's Prefect server: `python -m flows.server_process WORKSPACE STARTED_BY PORT IDLE_SECONDS`.
+"""The process of a workspace's Prefect server.
 
-It ends itself when its workspace is gone, when `server.json` no longer names it, and, if a run started it, after a
-time in which no request came, no connection was open and no run used it.
+python -m flows.server_process WORKSPACE STARTED_BY PORT IDLE_SECONDS [KEEPER]
+
+It ends itself when its workspace is gone, when `server.json` no longer names it, when its keeper has died and no run
+uses it, and, if a run started it, after a time in which no request came, no connection was open and no run used it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from flows.server import HOST, ServerRecord, StartedBy, in_use, read_record, start_time, write_record
+from pydantic import TypeAdapter
+
+from flows.prefect_client import quick_imports
+from flows.server import HOST, ProcessId, ServerRecord, StartedBy, folder_id, in_use, lives, read_record, write_record
 from tasks.runtime.workspace import Workspace
 
 WATCH_SECONDS = 1.0
@@ -47,24 +52,26 @@ class Traffic:
         return 0.0 if self._open else time.monotonic() - self._last
 
 
-def main(root: str, started_by: StartedBy, port: str, idle_seconds: str) -> None:
+def main(root: str, started_by: StartedBy, port: str, idle_seconds: str, keeper: str = "null") -> None:
     workspace = Workspace(Path(root))
     listener = bind(int(port))
     number = listener.getsockname()[1]
     os.environ["PREFECT_SERVER_API_PORT"] = str(number)
     record = ServerRecord(
-        pid=os.getpid(),
-        started=start_time(os.getpid()),
+        **ProcessId.own().model_dump(),
+        workspace=folder_id(workspace),
         port=number,
         log="logs/prefect-server.log",
         started_by=started_by,
+        keeper=TypeAdapter(ProcessId | None).validate_json(keeper),
     )
     write_record(workspace, record)
 
-    import uvicorn
-    from prefect.server.api.server import create_app
+    with quick_imports():
+        import uvicorn
+        from prefect.server.api.server import create_app
 
-    traffic = Traffic(create_app(final=True))
+        traffic = Traffic(create_app(final=True))
     config = uvicorn.Config(traffic, log_config=None, access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
     threading.Thread(target=watch, args=(workspace, traffic, float(idle_seconds), server), daemon=True).start()
@@ -83,12 +90,15 @@ def watch(workspace: Workspace, traffic: Traffic, idle_seconds: float, server: A
         try:
             record = read_record(workspace)
             gone = workspace.prefect_home.stat().st_ino != home or not _ours(record)
-            if not gone and in_use(workspace):
-                last_use = time.monotonic()
+            used = not gone and in_use(workspace)
         except OSError:
             gone = True
+        if not gone and used:
+            last_use = time.monotonic()
+            continue
         idle = min(traffic.idle_seconds(), time.monotonic() - last_use)
-        if gone or (record and record.started_by == "run" and idle > idle_seconds):
+        left = record is not None and record.keeper is not None and not lives(record.keeper)
+        if gone or left or (record and record.started_by == "run" and idle > idle_seconds):
             server.should_exit = True
             time.sleep(10)
             os._exit(0)  # what could not end in time has nothing left to serve

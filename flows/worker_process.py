@@ -1,0 +1,69 @@
+"""The process of a workspace's worker: `python -m flows.worker_process WORKSPACE API_URL PARENT`.
+
+It makes the deployments, says so in `.prefect/worker.json`, and takes runs until it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+from flows.prefect_client import client_environment, quick_imports
+from flows.server import answers, read_record
+from flows.worker_report import WorkerReport, write_report
+from tasks.runtime.child import die_with_parent
+from tasks.runtime.errors import TextmillError
+from tasks.runtime.reachable import check_reachable
+from tasks.runtime.workspace import Workspace
+
+QUERY_SECONDS = "2"
+
+
+def main(root: str, api_url: str, parent: str) -> None:
+    die_with_parent(int(parent))
+    workspace = Workspace(Path(root))
+    shared = bool(os.environ.get("PREFECT_API_URL"))
+    os.environ |= {
+        "PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS,
+        **os.environ,
+        **workspace.environment(),
+        **client_environment(workspace, api_url),
+        "TEXTMILL_WORKER": str(os.getpid()),
+    }
+    with quick_imports():
+        from prefect.client.orchestration import get_client
+
+        from flows.deployments import deploy
+        from flows.worker import RoadWorker
+    _wait_for_api(workspace, api_url, shared)
+    with get_client(sync_client=True) as client:
+        deployed = deploy(client, workspace, shared=shared)
+    worker = RoadWorker(deployed.pool, name=socket.gethostname().replace("/", "-"))
+    worker.folder = workspace.root
+    write_report(
+        workspace,
+        WorkerReport(pid=os.getpid(), pool=deployed.pool, deployment=deployed.names[0], note=deployed.note),
+    )
+    asyncio.run(worker.run_until_terminated())
+
+
+def _wait_for_api(workspace: Workspace, api_url: str, shared: bool) -> None:
+    """Until the workspace's own server answers, which is being started; another's must answer at once."""
+    if shared:
+        check_reachable("PREFECT_API_URL")
+        return
+    while not (
+        (server := read_record(workspace)) and server.api_url == api_url and answers(server.port, "/api/health")
+    ):
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except TextmillError as error:
+        sys.exit(str(error))
