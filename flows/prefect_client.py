@@ -125,8 +125,6 @@ def _log_to_file(workspace: Workspace) -> None:
     handler = logging.FileHandler(workspace.logs / "prefect.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter(LINE, defaults={"flow_run_name": "-", "task_run_name": "-"}))
     logging.getLogger().addHandler(handler)
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(without_trace)
 
 
 def without_trace(record: logging.LogRecord) -> bool:

@@ -19,6 +19,9 @@ class PromotionConfig(Section):
     (`teacher`), the student, or its compressed form (`int8` or `fp32`, as `compress.backend` makes it)."""
     auto: bool = True
     """Whether `run` promotes a candidate that passes every gate; if not, `promote` does on request."""
+    manual: bool = False
+    """Whether a person decides on a candidate that passes every gate: a scheduled run asks with a form in the Prefect
+    UI and is suspended until it is answered; `run` leaves it challenger, and `promote` promotes it."""
     metric: Literal["macro_f1", "accuracy"] = "macro_f1"
     """The score that the gates compare, between 0 and 1, on the test set."""
     min_agreement: float = Field(default=0.98, ge=0, le=1)

@@ -74,7 +74,6 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
     import os
 
     from flows.prefect_client import connect, quick_imports, server_needed
-    from flows.running import run_road
     from tasks.runtime.reachable import check_reachable
 
     workspace = loaded.store.workspace
@@ -83,26 +82,14 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
     with quick_imports():
         connect(workspace, terminal.line)
         import tasks.runtime.tracking  # noqa: F401  # MLflow
-        from flows.corpus_to_model import corpus_to_model, prepared
-        from tasks.runtime.prefect_task import PrefectCall
+        from flows.corpus_to_model import run_in_foreground
 
-    outcomes: list[Outcome] = []
     try:
-        with (
-            server_needed(),
-            prepared(lambda: outcomes.append(run_road(loaded, plan, selection, terminal, PrefectCall))),
-        ):
-            corpus_to_model(
-                config=str(loaded.arguments.file.resolve()),
-                overrides=list(loaded.arguments.overrides),
-                start_from=selection.start,
-                until=selection.until,
-                force=list(selection.force),
-            )
+        with server_needed():
+            return run_in_foreground(loaded, plan, selection, terminal)
     finally:
         terminal.close()
         loaded.store.digests.save()
-    return outcomes[0]
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:

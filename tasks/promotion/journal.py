@@ -10,7 +10,7 @@ import getpass
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,9 @@ from typing import Literal
 
 from tasks.promotion.gates import Verdict
 from tasks.promotion.ledger import Aliases, Entry, recorded
+from tasks.promotion.publish import Pages
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.mlflow_store import reported
 from tasks.runtime.registry import Registry
 from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
@@ -27,7 +29,7 @@ from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 @contextmanager
 def promotion_lock(workspace: Workspace) -> Iterator[None]:
     """One change of the registry at a time."""
-    with file_lock(workspace.root / ".promotion.lock"):
+    with file_lock(workspace.root / ".promotion.lock"), reported(workspace):
         yield
 
 
@@ -53,23 +55,34 @@ class Journal:
         """Complete a change that was cut off, record aliases that were moved outside, and return the aliases."""
         if self.pending.is_file():
             self._apply(Entry.model_validate_json(self.pending.read_bytes()))
-        entries, actual = self.entries(), self._actual()
-        before = recorded(entries, self.model)
+        actual = self._actual()
+        before = recorded(self.entries(), self.model)
         if before != actual:
             self._append(self.entry("external", before, actual, None, "moved outside Textmill"))
+            self.publish()
         return actual
 
     def change(self, entry: Entry) -> None:
         write_atomically(self.pending, entry.model_dump_json(by_alias=True))
         self._apply(entry)
+        self.publish()
+
+    def publish(self) -> None:
+        """Bring the ledger on the model's page up to date."""
+        found, description = self.registry.about(self.model)
+        if found or description or self.entries():
+            Pages(self.registry, self.model).model_page(self.entries(), _aliases(found), description)
 
     def entry(
         self,
-        action: Literal["promote", "rollback", "external"],
+        action: Literal["promote", "reject", "rollback", "external"],
         before: Aliases,
         after: Aliases,
         verdict: Verdict | None,
         reason: str,
+        *,
+        who: str = "",
+        version: int | None = None,
     ) -> Entry:
         gates = tuple(
             {"gate": gate.name, "needs": gate.needs, "has": gate.has, "passed": gate.passed}
@@ -78,9 +91,10 @@ class Journal:
         return Entry(
             id=uuid.uuid4().hex,
             when=datetime.now(UTC).isoformat(timespec="seconds"),
-            who=_who(),
+            who=who.strip() or _who(),
             model=self.model,
             action=action,
+            version=version,
             before=before,
             after=after,
             verdict="not judged" if verdict is None else "passed" if verdict.passed else "refused",
@@ -100,8 +114,11 @@ class Journal:
         write_atomically(self.file, text + entry.model_dump_json(by_alias=True) + "\n")
 
     def _actual(self) -> Aliases:
-        found = self.registry.aliases(self.model)
-        return Aliases(champion=found.get("champion"), previous=found.get("previous"))
+        return _aliases(self.registry.aliases(self.model))
+
+
+def _aliases(found: Mapping[str, int]) -> Aliases:
+    return Aliases(champion=found.get("champion"), previous=found.get("previous"))
 
 
 def _who() -> str:

@@ -27,16 +27,19 @@ class Entry(BaseModel):
     when: str
     """ISO 8601, UTC."""
     who: str
-    """The user's login name on this machine, or `uid N`."""
+    """The name given in a form, else the user's login name on this machine, or `uid N`."""
     model: str
-    action: Literal["promote", "rollback", "external"]
-    """`external`: somebody moved an alias without Textmill; recorded before the next change."""
+    action: Literal["promote", "reject", "rollback", "external"]
+    """`reject`: a person who was asked said no (`promotion.manual`); nothing moved. `external`: somebody moved an alias
+    without Textmill; recorded before the next change."""
+    version: int | None = None
+    """Of `reject`: the version that stays challenger."""
     before: Aliases = Field(alias="from")
     after: Aliases = Field(alias="to")
     verdict: Literal["passed", "refused", "not judged"]
     gates: tuple[dict[str, str | bool], ...] = ()
     reason: str = ""
-    """Why the gates were overridden; empty if they were not."""
+    """Why the gates were overridden, or what was given as the reason of a decision; may be empty."""
 
 
 def promoted(aliases: Aliases, version: int) -> Aliases:
@@ -55,7 +58,7 @@ def undoable(entries: Sequence[Entry], model: str) -> Entry | None:
                 standing.append(entry)
             case "rollback":
                 standing.pop()
-            case "external":
+            case "external" | "reject":
                 pass
     return standing[-1] if standing else None
 
@@ -68,6 +71,28 @@ def withdrawn(entries: Sequence[Entry], model: str, version: int) -> bool:
     return False
 
 
+def rejected(entries: Sequence[Entry], model: str, version: int) -> bool:
+    """Whether a person rejected `version`, and nobody has promoted it since."""
+    for entry in reversed(entries):
+        if entry.model == model and version in (entry.version, entry.after.champion):
+            return entry.action == "reject" and entry.version == version
+    return False
+
+
 def recorded(entries: Sequence[Entry], model: str) -> Aliases:
     """The aliases as the ledger left them."""
     return next((entry.after for entry in reversed(entries) if entry.model == model), Aliases())
+
+
+def unchecked(entries: Sequence[Entry], model: str, champion: int | None) -> bool:
+    """Whether `champion` was set by hand: no gate was asked, and nobody overrode one."""
+    if champion is None:
+        return False
+    for entry in reversed(entries):
+        if entry.model != model or entry.after.champion != champion:
+            continue
+        if entry.action == "promote":
+            return False
+        if entry.action == "external" and entry.before.champion != champion:
+            return True
+    return True

@@ -38,10 +38,20 @@ class Promotion:
     versions: tuple[Registered, ...] = ()
     withdrawn: bool = False
     """A person rolled the candidate back: it is not promoted by itself again."""
+    rejected: bool = False
+    """A person who was asked rejected the candidate."""
+    manual: bool = False
+    """A person decides (`promotion.manual`)."""
 
     @property
     def refused(self) -> bool:
         return self.verdict is not None and not self.verdict.passed and not self.promoted
+
+    @property
+    def waits(self) -> bool:
+        """The gates passed, and a person is to decide."""
+        passed = self.verdict is not None and self.verdict.passed
+        return self.manual and passed and not (self.promoted or self.withdrawn or self.rejected)
 
     def as_json(self) -> dict[str, Any]:
         gates = [asdict(gate) for gate in self.verdict.gates] if self.verdict else []
@@ -55,6 +65,8 @@ class Promotion:
             "former": self.former,
             "overridden": self.overridden,
             "withdrawn": self.withdrawn,
+            "rejected": self.rejected,
+            "waits": self.waits,
             "gates": gates,
         }
 
@@ -72,11 +84,11 @@ class Promotion:
             return f"{which} ({self.variant}) is champion already. Nothing was changed."
         now = f"Champion is still version {self.champion}." if self.champion else "There is no champion."
         if not self.refused:
-            why = (
-                "it was rolled back, so it is not promoted by itself again"
-                if self.withdrawn
-                else "promotion.auto is off"
-            )
+            why = "promotion.manual is on" if self.manual else "promotion.auto is off"
+            if self.withdrawn:
+                why = "it was rolled back, so it is not promoted by itself again"
+            elif self.rejected:
+                why = "it was rejected, so it is not asked about again"
             return f"{which} ({self.variant}) is challenger; all gates passed. {now}\n  {why}: {command}"
         assert self.verdict is not None
         why = "; ".join(gate.note for gate in self.verdict.refused)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar
+from uuid import UUID
 
 from prefect import Task
 from prefect.context import TaskRunContext
@@ -48,13 +49,18 @@ class ArtifactSerializer(Serializer):  # Prefect cannot register a base that is 
 
 @dataclass(frozen=True)
 class PrefectCall:
-    """A `Call` of the road that makes every node a task run of the flow run it is called in."""
+    """A `Call` of the road that makes every node a task run of the flow run it is called in.
+
+    `done` is told the artifact and the id of the task run of every node that ran or was reused.
+    """
 
     session: Session
+    done: Callable[[Artifact, UUID | None], None] = lambda *_: None
 
     def __call__(self, stage: Stage[P, A], part: str, /, *args: P.args, **kwargs: P.kwargs) -> A:
         node, arguments = node_name(stage, part), stage.bind(*args, **kwargs)
-        task = node_task(self.session, stage, node, arguments)
+        task_runs: list[UUID] = []
+        task = node_task(self.session, stage, node, arguments, task_runs)
         # Prefect draws the graph of a run from the artifacts that tasks hand to one another.
         handed = [artifact for _, artifact in artifacts_in(arguments) if not isinstance(artifact, InputFiles)]
         token = _find.set(lambda: self.session.store.find(stage, node, arguments).artifact)
@@ -63,12 +69,15 @@ class PrefectCall:
         finally:
             _find.reset(token)
         self.session.note_reuse(artifact)  # of a cached task run the body was not called
+        self.done(artifact, task_runs[-1] if task_runs else None)
         return artifact
 
 
 def node_task(
-    session: Session, stage: Stage[Any, A], node: str, arguments: dict[str, Any]
+    session: Session, stage: Stage[Any, A], node: str, arguments: dict[str, Any], task_runs: list[UUID]
 ) -> Task[[list[Artifact]], A]:
+    """`task_runs` receives the id of the task run: Prefect asks for the key whether or not the body is called."""
+
     def obtain(inputs: list[Artifact]) -> A:  # noqa: ARG001  # Prefect reads the edges of its graph off it
         return session.obtain(stage, node, arguments)
 
@@ -76,7 +85,8 @@ def node_task(
     digests = digest_of([artifact.digest for _, artifact in artifacts_in(arguments)])
     key = f"{node}/{stage.fingerprint(arguments)}/.prefect-{digests[:16]}"
 
-    def cache_key(_: TaskRunContext, __: dict[str, Any]) -> str:
+    def cache_key(context: TaskRunContext, _: dict[str, Any]) -> str:
+        task_runs.append(context.task_run.id)
         return key
 
     return Task(
