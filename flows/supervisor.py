@@ -223,6 +223,8 @@ def main(root: str) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    for folder in (workspace.prefect_home, workspace.logs):
+        folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(workspace.prefect_home / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     fcntl.flock(lock, fcntl.LOCK_EX)  # one whose record was deleted is about to end
     supervisor = Supervisor(workspace, given_servers())
