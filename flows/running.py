@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -156,6 +156,11 @@ def _close(outcome: Outcome, tracking: Any, workspace: Workspace, status: str) -
             outcome.record.status = "stopped"
     outcome.record.save(workspace)
     tracking.end_road(status)
+    if status != "KILLED":  # who stops a run does not wait for a page
+        from tasks.report.page import write_report
+
+        with suppress(OSError):  # nor does a run fail that cannot write it: `textmill report` says why
+            write_report(workspace, outcome.record)
 
 
 @dataclass(frozen=True)

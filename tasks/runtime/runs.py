@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.runtime.errors import RefusedInput
 from tasks.runtime.workspace import LockHeld, Workspace, file_lock, refuse_to_wait, write_atomically
 
 REMEMBERED_RUNS = 50
@@ -111,6 +112,24 @@ def records(workspace: Workspace, limit: int | None = REMEMBERED_RUNS) -> list[R
         except (OSError, ValidationError):
             continue
     return found
+
+
+def find_record(workspace: Workspace, name: str = "") -> RunRecord:
+    """The run of that id, or the newest.
+
+    Raises:
+        RefusedInput: there is none, or its record cannot be read.
+    """
+    known = sorted(file.parent.name for file in workspace.runs.glob("*/run.json"))
+    if not known:
+        raise RefusedInput(f"{workspace.root}: nothing has run here yet. To begin: textmill run")
+    if name and name not in known:
+        raise RefusedInput(f"{name!r} is no run of this workspace. The newest: {', '.join(known[:-6:-1])}")
+    file = workspace.runs / (name or known[-1]) / "run.json"
+    try:
+        return RunRecord.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        raise RefusedInput(f"{file} is damaged. Its artifacts are kept; run again to have a record of them.") from None
 
 
 def last_fingerprints(workspace: Workspace) -> dict[str, str]:

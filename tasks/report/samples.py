@@ -1,0 +1,110 @@
+"""A few documents of a corpus, found by id, and the first of each step that dropped some.
+
+Ids are hashes: the documents with the lowest ones are a sample that nobody chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tasks.corpus.document import shards
+
+MOST_ROWS = 2_000_000
+"""So many documents, from the first, are looked at; of a larger corpus that is a sample, too."""
+
+
+def first_rows(path: Path, columns: list[str]) -> pa.Table:
+    """The first `MOST_ROWS` rows or somewhat more: whole row groups."""
+    with pq.ParquetFile(path) as file:
+        groups, rows = [], 0
+        for group in range(file.num_row_groups):
+            if rows >= MOST_ROWS:
+                break
+            groups.append(group)
+            rows += file.metadata.row_group(group).num_rows
+        return file.read_row_groups(groups, columns=columns)
+
+
+def fetch(documents: Path, ids: Collection[bytes]) -> dict[bytes, dict[str, Any]]:
+    """Those of the documents (id, source, text, metadata) that are there."""
+    wanted = sorted(ids)
+    found: dict[bytes, dict[str, Any]] = {}
+    columns = ["id", "source", "text", "metadata"]
+    for path in shards(documents):
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                within = _within(file.metadata.row_group(group), wanted)
+                if not within:
+                    continue
+                names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
+                places = [at for at, name in enumerate(names) if name in within]
+                if places:
+                    rows = file.read_row_group(group, columns=columns).take(places).to_pylist()
+                    found |= {row["id"]: row for row in rows}
+    return found
+
+
+def _within(group: Any, wanted: Sequence[bytes]) -> set[bytes]:
+    """The ids that a row group may hold, from its statistics."""
+    statistics = group.column(0).statistics
+    if statistics is None or not statistics.has_min_max:
+        return set(wanted)
+    low, high = (edge.encode() if isinstance(edge, str) else edge for edge in (statistics.min, statistics.max))
+    return {name for name in wanted if low <= name <= high}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The decisions about the first documents of a corpus, by column."""
+
+    table: pa.Table
+
+    @staticmethod
+    def read(corpus: Path) -> Ledger:
+        columns = ["id", "step", "reason", "value", "threshold", "matched_id", "jaccard"]
+        return Ledger(first_rows(corpus / "ledger.parquet", columns))
+
+    @property
+    def steps(self) -> NDArray[np.object_]:
+        """(N,) None where a document was kept."""
+        return np.asarray(self.table["step"].to_pylist(), object)
+
+    def rows(self, places: Sequence[int]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.table.take(pa.array(list(places), pa.int64())).to_pylist()
+        return rows
+
+    def first(self, steps: Collection[str], most: int) -> dict[str, list[dict[str, Any]]]:
+        """For each step the first rows that it dropped."""
+        of_rows = self.steps
+        return {step: self.rows(np.flatnonzero(of_rows == step)[:most].tolist()) for step in steps}
+
+    def spread(self, step: str, most: int) -> list[dict[str, Any]]:
+        """Pairs of a step from the least alike to the most, spread over their ranks; each with another kept document."""
+        places = np.flatnonzero(self.steps == step)
+        if not len(places):
+            return []
+        jaccard = np.asarray(self.table["jaccard"].take(pa.array(places)).to_numpy(zero_copy_only=False), float)
+        order = places[np.argsort(jaccard, kind="stable")]
+        kept = np.asarray(self.table["matched_id"].take(pa.array(order)).to_pylist(), object)
+        order = order[np.sort(np.unique(kept.astype("S16"), return_index=True)[1])]  # of each kept one the least alike
+        chosen = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))
+        return self.rows(order[chosen].tolist())
+
+
+def held_out_texts(labels: Path, ids: set[str]) -> dict[str, str]:
+    """Texts of the test and validation set, from the files: the library that wrote them takes two seconds to load."""
+    found: dict[str, str] = {}
+    for path in sorted((labels / "data").glob("*/*.arrow")):
+        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            for batch in stream:
+                rows = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True)
+                found |= {name: text for name, text in rows if name in ids}
+    return found

@@ -1,0 +1,138 @@
+"""Numbers and texts as they stand on the page. Numbers are set with thin spaces; texts of users are made harmless."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from markupsafe import Markup, escape
+
+THIN = "\u202f"
+EXCERPT = 600
+
+# What no page may hold (C0, C1, lone surrogates, non-characters), and marks that turn the direction of what follows.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff\ufff9-\ufffb"
+    "\ufffe\uffff\ud800-\udfff]"
+)
+METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
+
+
+def visible(text: str) -> str:
+    """Control characters by their numbers, so that they are seen and do nothing."""
+    return _UNSEEN.sub(lambda found: f"[U+{ord(found.group()):04X}]", text.replace("\r\n", "\n"))
+
+
+def user(text: object) -> Markup:
+    """A user's text, escaped, its direction kept to itself."""
+    return Markup('<bdi class="user">{}</bdi>').format(visible(str(text)))
+
+
+def marked(text: str, spans: list[tuple[int, int]], *, tag: str = "mark", limit: int = EXCERPT) -> Markup:
+    """About `limit` characters of a user's text around the first span, the spans marked; "…" where it is cut."""
+    start = max(0, min(spans[0][0] - limit // 3, len(text) - limit)) if spans else 0
+    stop = min(len(text), start + limit)
+    if stop < len(text):  # not in the middle of a word, if that is not too long
+        stop = max(text.rfind(" ", stop - 20, stop), stop - 20) if " " in text[stop - 20 : stop] else stop
+    edges = [start]
+    for low, high in sorted(spans):
+        low, high = max(low, edges[-1]), min(high, stop)
+        if low < high:
+            edges += [low, high]
+    edges.append(stop)
+    parts = [escape(visible(text[low:high])) for low, high in pairwise(edges)]
+    opened, closed = Markup(f"<{tag}>"), Markup(f"</{tag}>")
+    body = Markup().join(opened + part + closed if at % 2 else part for at, part in enumerate(parts))
+    head, tail = "… " if start else "", " …" if stop < len(text) else ""
+    return Markup('<bdi class="user" dir="auto">{}{}{}</bdi>').format(head, body, tail)
+
+
+def count(number: float) -> str:
+    return f"{number:,.0f}".replace(",", THIN).replace("-", "−")
+
+
+def size(number: float) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(number) >= factor:
+            digits = 1 if abs(number) < 100 * factor else 0
+            return f"{number / factor:.{digits}f}{THIN}{unit}"
+    return f"{number:.0f}{THIN}B"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 99.5:
+        return f"{seconds:.1f}{THIN}s" if seconds < 9.95 else f"{seconds:.0f}{THIN}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}{THIN}min {rest:02d}{THIN}s"
+    return f"{minutes // 60}{THIN}h {minutes % 60:02d}{THIN}min"
+
+
+def milliseconds(value: float) -> str:
+    return f"{value:.1f}{THIN}ms" if value < 1000 else f"{value / 1000:.1f}{THIN}s"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Of what is neither all nor nothing never "100 %" or "0 %"."""
+    least = 10.0 ** -(digits + 2)
+    if 0 < share < least / 2:
+        return f"< {100 * least:.{digits}f}{THIN}%"
+    if 1 - least / 2 < share < 1:
+        return f"> {100 - 100 * least:.{digits}f}{THIN}%"
+    return f"{100 * share:.{digits}f}{THIN}%"
+
+
+def number(value: float) -> str:
+    """At most four significant digits."""
+    return f"{value:.4g}".replace("-", "−")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def bounds(interval: Mapping[str, float], digits: int = 2) -> str:
+    return f"{interval['low']:.{digits}f} to {interval['high']:.{digits}f}"
+
+
+def signed_bounds(interval: Mapping[str, float], digits: int = 3) -> str:
+    return f"{signed(interval['low'], digits)} to {signed(interval['high'], digits)}"
+
+
+def moment(stamp: str) -> Markup:
+    """A recorded time in ISO form, UTC; as it stands where it is no time."""
+    try:
+        known = datetime.fromisoformat(stamp)
+    except ValueError:
+        return user(stamp)
+    shown = known.strftime("%Y-%m-%d %H:%M:%S") + (" UTC" if "+00:00" in stamp else "")
+    return Markup('<time datetime="{}">{}</time>').format(stamp, shown)
+
+
+def listed(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+FILTERS: dict[str, Any] = {
+    "user": user,
+    "count": count,
+    "size": size,
+    "duration": duration,
+    "milliseconds": milliseconds,
+    "percent": percent,
+    "number": number,
+    "signed": signed,
+    "bounds": bounds,
+    "signed_bounds": signed_bounds,
+    "moment": moment,
+    "listed": listed,
+    "plural": plural,
+}
