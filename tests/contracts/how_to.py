@@ -21,7 +21,7 @@ def copy_repository(root: Path) -> Path:
 
 
 def follow(page: Path, root: Path) -> list[Path]:
-    """Apply the blocks of a page in a copy and run its commands, but for `make`; return the files that it made or changed."""
+    """Apply the blocks of a page in a copy, run its commands but for `make`; return the files made or changed."""
     touched = [apply(block, root) for block in blocks(page, "python", "diff")]
     (commands,) = blocks(page, "sh")
     for command in commands.text.splitlines():
