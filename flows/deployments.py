@@ -32,7 +32,7 @@ from flows.prepare import load_checked, stages_of
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.workspace import Workspace
 
-ENTRYPOINT = "flows.corpus_to_model:corpus_to_model"  # a module: nothing is fetched or copied before a run
+ENTRYPOINT = "flows.corpus_to_model.corpus_to_model"  # of a module: nothing is fetched, and no folder put on the path
 CRON_SLUG = "server-start"
 """Marks the schedule that `server start --cron` sets, and that alone it changes."""
 

@@ -29,7 +29,7 @@ from tasks.runtime.errors import StageFailed
 from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
 START_SECONDS = 180.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 45.0
 GIVEN = ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")
 """Servers of the person's own, used in place of the workspace's."""
 

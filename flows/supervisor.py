@@ -11,10 +11,12 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,17 +142,23 @@ class Supervisor:
     def run(self, stop: threading.Event) -> None:
         listener = None if "MLFLOW_TRACKING_URI" in self.given else bind(USUAL_MLFLOW_PORT)
         while not stop.wait(TICK_SECONDS if self.told is None or not self.told.ready else WATCH_SECONDS):
-            services = []
-            if "PREFECT_API_URL" not in self.given:
-                services.append(self.prefect.keep())
-            if listener is not None:
-                services.append(self._keep_mlflow(listener.getsockname()[1], listener.fileno()))
-            if api_url := self.given.get("PREFECT_API_URL") or (services[0].url and f"{services[0].url}/api"):
-                services.append(self._keep_worker(api_url))
-            else:
-                services.append(self.worker.service())
-            if not self._tell(tuple(services)):
-                return
+            try:
+                if not self._tell(tuple(self._keep_all(listener))):
+                    return
+            except OSError as error:  # a full disk passes
+                if not self.workspace.prefect_home.exists():
+                    return
+                say(str(error))
+
+    def _keep_all(self, listener: socket.socket | None) -> Iterator[Service]:
+        api_url = self.given.get("PREFECT_API_URL", "")
+        if not api_url:
+            prefect = self.prefect.keep()
+            api_url = f"{prefect.url}/api" if prefect.url else ""
+            yield prefect
+        if listener is not None:
+            yield self._keep_mlflow(listener.getsockname()[1], listener.fileno())
+        yield self._keep_worker(api_url) if api_url else self.worker.service()
 
     def end(self) -> None:
         """The worker first: what it runs reports its end to Prefect."""
@@ -215,7 +223,8 @@ class Supervisor:
 
 
 def say(line: str) -> None:
-    print(time.strftime("%Y-%m-%d %H:%M:%S"), line, flush=True)
+    with suppress(OSError):
+        print(time.strftime("%Y-%m-%d %H:%M:%S"), line, flush=True)
 
 
 def main(root: str) -> None:
@@ -230,9 +239,6 @@ def main(root: str) -> None:
     supervisor = Supervisor(workspace, given_servers())
     try:
         supervisor.run(stop)
-    except FileNotFoundError:
-        if workspace.prefect_home.exists():
-            raise
     finally:
         supervisor.end()
 

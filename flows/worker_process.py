@@ -38,10 +38,12 @@ def main(root: str, api_url: str, parent: str) -> None:
         from prefect.client.orchestration import get_client
 
         from flows.deployments import deploy
+        from flows.prefect_sweep import sweep_flow_runs
         from flows.worker import RoadWorker
     _wait_for_api(workspace, api_url, shared)
     with get_client(sync_client=True) as client:
         deployed = deploy(client, workspace, shared=shared)
+    sweep_flow_runs(workspace)
     worker = RoadWorker(deployed.pool, name=socket.gethostname().replace("/", "-"))
     worker.folder = workspace.root
     write_report(

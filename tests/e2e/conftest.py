@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tasks.runtime.workspace import file_lock
+from flows.server import start_server
+from tasks.runtime.workspace import Workspace, file_lock
 from tests.e2e.workspace import CONFIG, Done, Textmill, clone, write_base, write_data
 
 
@@ -112,9 +113,7 @@ def usual_port_in_use() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def server(road: Road) -> str:
     """The API of the standing server, for workspaces that need none of their own."""
-    url = road.textmill("server", "start", "--json").json["api_url"]
-    assert isinstance(url, str)
-    return url
+    return start_server(Workspace(road.root), started_by="person").api_url
 
 
 @pytest.fixture
