@@ -87,7 +87,7 @@ class Ledger:
         return {step: self.rows(np.flatnonzero(of_rows == step)[:most].tolist()) for step in steps}
 
     def spread(self, step: str, most: int) -> list[dict[str, Any]]:
-        """Pairs of a step from the least alike to the most, spread over their ranks; each with another kept document."""
+        """Pairs of a step from the least alike to the most, spread over their ranks; no kept document twice."""
         places = np.flatnonzero(self.steps == step)
         if not len(places):
             return []

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from tasks.report.charts.svg import CHARACTER, Scale, digits, element, line, picture, text, ticks
 
-LEFT, BOTTOM, TOP = 46, 44, 14
+LEFT, BOTTOM, TOP, LINE = 46, 44, 14, 15
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def scatter(
     times = [log10(point.milliseconds) for point in points]
     across = Scale(min(times) - 0.25, max(times) + 0.25, LEFT, width - 14)
     low, high = min(point.low for point in points), max(point.high for point in points)
-    up = Scale(low - 0.01, high + 0.01, height - BOTTOM, TOP + 12)
+    up = Scale(low - 0.01, high + 0.01, height - BOTTOM, TOP + 3 * LINE)
     largest = max(point.size for point in points) or 1.0
     marks = ticks(up.low, up.high, 5)
     places = digits(marks)
@@ -52,6 +52,21 @@ def scatter(
         parts.append(line(x, up(point.low), x, up(point.high), f"interval {kind}"))
         parts.append(element("circle", cx=x, cy=y, r=22 * sqrt(point.size / largest), class_=f"disc {kind}"))
         parts.append(element("circle", cx=x, cy=y, r=3.0, class_=f"dot {kind}"))
-        half = len(point.label) * CHARACTER / 2
-        parts.append(text(min(max(x, LEFT + half), width - half - 4), up(point.high) - 5, point.label, kind, "middle"))
+    parts += _labels(
+        points, [(across(time), up(point.high) - 5) for time, point in zip(times, points, strict=True)], width
+    )
     return picture(key, width, height, title, description, parts)
+
+
+def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], width: float) -> list[Markup]:
+    """Above the points; one that would lie upon another is moved up."""
+    parts: list[Markup] = []
+    taken: list[tuple[float, float, float]] = []
+    for point, (x, y) in sorted(zip(points, places, strict=True), key=lambda pair: -pair[1][1]):
+        half = len(point.label) * CHARACTER / 2
+        x = min(max(x, half + 4), width - half - 4)
+        while any(abs(y - other) < LINE and left < x + half and x - half < right for left, right, other in taken):
+            y -= 2
+        taken.append((x - half, x + half, y))
+        parts.append(text(x, y, point.label, "strong" if point.strong else "usual", "middle"))
+    return parts
