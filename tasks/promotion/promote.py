@@ -16,6 +16,7 @@ from tasks.promotion.gates import Verdict, judge
 from tasks.promotion.journal import Journal, promotion_lock
 from tasks.promotion.ledger import Aliases, promoted, rejected, undoable, withdrawn
 from tasks.promotion.outcome import Promotion, Registered
+from tasks.promotion.publish import Pages
 from tasks.runtime.artifact import Artifact, Checkpoint, CompressedModel, Evaluation, TaskModel, files_of
 from tasks.runtime.data_card import data_card
 from tasks.runtime.errors import RefusedInput
@@ -69,7 +70,8 @@ def register_and_promote(
             found[variant] = version
             registered.append(_summary(version, new))
         if checkpoint is not None:
-            registered.append(_register_encoder(registry, model, checkpoint, run_ids.get(checkpoint.node, "")))
+            encoder, new = _register_encoder(registry, model, checkpoint, run_ids.get(checkpoint.node, ""))
+            registered.append(_summary(encoder, new))
         for variant, version in found.items():
             found[variant] = _attach(registry, version, made[rows[variant]], config, evaluation, aliases.champion)
         candidate = found[config.variant]
@@ -80,6 +82,12 @@ def register_and_promote(
         taken_back = withdrawn(entries, model, candidate.version)
         move = config.auto and not config.manual and not taken_back
         outcome = _decide(journal, candidate, aliases, config, move=move, override="")
+        pages = Pages(registry, model)
+        for variant, version in found.items():
+            pages.version(version, made[rows[variant]], evaluation, journal.entries())
+        if checkpoint is not None:
+            pages.encoder(encoder, checkpoint)
+        journal.publish()
     return replace(
         outcome,
         versions=tuple(registered),
@@ -176,21 +184,28 @@ def _decide(
     registry.check_intact(candidate)
     if aliases.champion == candidate.version:
         return outcome
-    verdict = _verdict(registry, stored(registry, candidate), candidate.model, config, aliases.champion)
+    verdict = _verdict(registry, stored(registry, candidate), candidate, config, aliases.champion)
     outcome = replace(outcome, verdict=verdict)
+    pages = Pages(registry, candidate.model)
     if not move or not (verdict.passed or override):
+        pages.gates(candidate, verdict)
         return outcome
     against = "" if verdict.passed else override
+    pages.gates(candidate, verdict, against)
     after = promoted(aliases, candidate.version)
     journal.change(journal.entry("promote", aliases, after, verdict, against or reason, who=who))
     return replace(outcome, promoted=True, champion=candidate.version, overridden=against)
 
 
 def _verdict(
-    registry: Registry, measured: Measured | None, model: str, config: PromotionConfig, champion: int | None
+    registry: Registry, measured: Measured | None, candidate: Version, config: PromotionConfig, champion: int | None
 ) -> Verdict:
-    other = None if champion is None else (champion, stored(registry, registry.get(model, champion)))
-    return judge(figures(measured, config.metric, other), config)
+    if champion is None:
+        return judge(figures(measured, config.metric, None), config)
+    in_use = registry.get(candidate.model, champion)
+    # A champion whose files were lost is registered again, as the same model.
+    other = measured if in_use.digest == candidate.digest else stored(registry, in_use)
+    return judge(figures(measured, config.metric, (champion, other)), config)
 
 
 def stored(registry: Registry, version: Version) -> Measured | None:
@@ -222,7 +237,7 @@ def _register(
     return registry.register(model, variant=variant, artifact=artifact, files=files, served=served, run_id=run_id)
 
 
-def _register_encoder(registry: Registry, model: str, checkpoint: Checkpoint, run_id: str) -> Registered:
+def _register_encoder(registry: Registry, model: str, checkpoint: Checkpoint, run_id: str) -> tuple[Version, bool]:
     files = {
         name.removeprefix("model/"): path
         for name, path in files_of(checkpoint.path).items()
@@ -234,8 +249,8 @@ def _register_encoder(registry: Registry, model: str, checkpoint: Checkpoint, ru
     if new:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / CARD).write_text(data_card(checkpoint.manifest), encoding="utf-8")
-            registry.attach(version, Path(folder), {})
-    return _summary(version, new)
+            version = registry.attach(version, Path(folder), {})
+    return version, new
 
 
 def _attach(
@@ -253,7 +268,7 @@ def _attach(
     assert measured is not None, version.variant
     verdict = None
     if version.variant == config.variant and champion != version.version:
-        verdict = _verdict(registry, measured, version.model, config, champion)
+        verdict = _verdict(registry, measured, version, config, champion)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / JUDGED).mkdir(parents=True)
@@ -265,7 +280,6 @@ def _attach(
             "figures": _digest(folder / JUDGED),
             "evaluation": evaluation.digest,  # last: the others are there when it is
         }
-        registry.describe(version, card)
         return registry.attach(version, folder, tags)
 
 

@@ -80,13 +80,13 @@ def pictures(artifact: Artifact, cache: Path) -> dict[str, Figure]:
     if not isinstance(artifact, Evaluation) or not artifact.metrics.get("rungs"):
         return {}
     os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
-    return {"pictures/ladder.png": _draw_ladder(artifact.metrics)}
+    return {"pictures/ladder.png": _draw_ladder(artifact.metrics["rungs"], artifact.config)}
 
 
-def _draw_ladder(metrics: Mapping[str, Any]) -> Figure:
+def _draw_ladder(rungs: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> Figure:
     from matplotlib.figure import Figure  # a second to import, and most nodes draw nothing
 
-    rungs, metric = metrics["rungs"], metrics.get("metric", "macro_f1")
+    metric = config["metric"]
     figure = Figure(figsize=(8, 0.9 + 0.38 * len(rungs)), layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rungs):
@@ -101,8 +101,8 @@ def _draw_ladder(metrics: Mapping[str, Any]) -> Figure:
     axes.invert_yaxis()
     axes.margins(y=0.08)
     axes.grid(axis="x", alpha=0.3)
-    percent = 100 * metrics.get("confidence", 0.95)
-    axes.set_xlabel(f"{metric.replace('_', '-')} on the test set, {percent:g} % interval; dark: registered variants")
+    interval = f"{100 * config['confidence']:g} % interval"
+    axes.set_xlabel(f"{metric.replace('_', '-')} on the test set, {interval}; dark: registered variants")
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     return figure

@@ -38,6 +38,7 @@ class Version:
     """`models:/ID` of the MLflow model that holds its files."""
     run_id: str
     tags: Mapping[str, str]
+    description: str = ""
 
     @property
     def variant(self) -> str:
@@ -106,6 +107,10 @@ class Registry:
 
     def aliases(self, model: str) -> dict[str, int]:
         """Alias to version number; empty if there is no such model."""
+        return self.about(model)[0]
+
+    def about(self, model: str) -> tuple[dict[str, int], str]:
+        """Aliases and description of a model; empty if there is none."""
         client = self.client  # first: it silences MLflow before anything of MLflow is imported
         from mlflow.exceptions import MlflowException
 
@@ -114,9 +119,10 @@ class Registry:
         except MlflowException as error:
             # A name that no model can have (empty, with a colon) is invalid to MLflow; no model has it all the same.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return {}
+                return {}, ""
             raise
-        return {alias: int(version) for alias, version in registered.aliases.items()}
+        aliases = {alias: int(version) for alias, version in registered.aliases.items()}
+        return aliases, registered.description or ""
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Point an alias to a version, or take it away (None)."""
@@ -127,12 +133,9 @@ class Registry:
             self.client.set_registered_model_alias(model, alias, str(version))
 
     def find(self, model: str, *, variant: str, digest: str) -> Version | None:
-        """The newest intact version with this variant and digest.
-
-        What lies on a server is taken for intact: to look would be to download it.
-        """
+        """The newest intact version with this variant and digest."""
         fits = [one for one in self.versions(model) if (one.variant, one.digest) == (variant, digest)]
-        return next((one for one in reversed(fits) if not self._is_local(one) or not self.damage(one)), None)
+        return next((one for one in reversed(fits) if self._may_be_reused(one)), None)
 
     def register(
         self,
@@ -183,20 +186,33 @@ class Registry:
     def attach(self, version: Version, folder: Path, tags: Mapping[str, str]) -> Version:
         """Add the files in `folder` to a version, then set tags on it."""
         self.client.log_model_artifacts(_model_id(version), str(folder))
-        for name, value in tags.items():
-            self.client.set_model_version_tag(version.model, str(version.version), name, value)
+        self.tag(version, tags)
         return self.get(version.model, version.version)
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Set tags; those that stand already are not written."""
+        for name, value in tags.items():
+            if version.tags.get(name) != value:
+                self.client.set_model_version_tag(version.model, str(version.version), name, value)
 
     def describe(self, version: Version, text: str) -> None:
         self.client.update_model_version(version.model, str(version.version), description=text)
+
+    def describe_model(self, model: str, text: str) -> None:
+        self.client.update_registered_model(model, description=text)
+
+    def experiment(self, model: str) -> str:
+        """The id of the experiment that a model's runs and files are in."""
+        return experiment_of(self.client, self.workspace, model)
 
     def folder(self, version: Version) -> Path:
         """A local folder with the version's files: the store itself where it is local, else a download."""
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
-        location = self.client.get_logged_model(_model_id(version)).artifact_location
+        location = version.source
         try:
+            location = self.client.get_logged_model(_model_id(version)).artifact_location
             return Path(download_artifacts(artifact_uri=location, tracking_uri=self.client.tracking_uri))
         except (OSError, MlflowException):
             raise RefusedInput(
@@ -231,9 +247,17 @@ class Registry:
             if not (folder / name).is_file() or sha256_of(folder / name) != digest
         )
 
-    def _is_local(self, version: Version) -> bool:
-        location = str(self.client.get_logged_model(_model_id(version)).artifact_location)
-        return location.startswith(("/", "file:"))
+    def _may_be_reused(self, version: Version) -> bool:
+        """Whether its files are intact. What lies on a server is taken for intact: to look would be to download it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            location = str(self.client.get_logged_model(_model_id(version)).artifact_location)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # somebody deleted the files alone
+                return False
+            raise
+        return not location.startswith(("/", "file:")) or not self.damage(version)
 
     def _ensure_model(self, model: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -277,7 +301,9 @@ def _global_address(address: str) -> Iterator[None]:
 
 
 def _version(found: Any) -> Version:
-    return Version(found.name, int(found.version), found.source, found.run_id or "", dict(found.tags))
+    return Version(
+        found.name, int(found.version), found.source, found.run_id or "", dict(found.tags), found.description or ""
+    )
 
 
 def _model_id(version: Version) -> str:
