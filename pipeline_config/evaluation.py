@@ -16,6 +16,8 @@ class TfidfConfig(Section):
     """Shortest and longest character n-gram inside words, tried beside words alone; null: words alone."""
     costs: tuple[float, ...] = Field(default=(0.1, 0.3, 1.0, 3.0), min_length=1)
     """Inverse regularisation strengths (C) to try."""
+    class_weights: tuple[Literal["none", "balanced"], ...] = Field(default=("none", "balanced"), min_length=1)
+    """Weights of the classes to try: equal, or as `finetune.class_weights: balanced` has them."""
 
 
 class ForgettingConfig(Section):

@@ -5,6 +5,7 @@ The latter is hard to beat with few labels (Wang & Manning 2012, "Baselines and 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class TfidfFit:
     predicted: Integers
     """(N,) classes of the test texts."""
     chosen: dict[str, Any]
-    """`features`, `cost` and the validation score that chose them."""
+    """`features`, `cost`, `class_weights` and the validation score that chose them."""
 
 
 def majority(training: LabelledSplit, count: int, classes: int) -> tuple[Integers, NDArray[np.float32]]:
@@ -46,16 +47,18 @@ def tfidf(
     classes: int,
     seed: int,
 ) -> TfidfFit:
-    """Fit on the training split, choose features and cost by `metric` on validation, and classify `texts`."""
+    """Fit on the training split, choose features, cost and weights by `metric` on validation, and classify `texts`."""
     best: tuple[float, Any, Any, dict[str, Any]] | None = None
     for name, features in _feature_sets(config):
         fitted = features.fit_transform(training.texts)
         held_out = features.transform(validation.texts)
-        for cost in config.costs:
-            machine = LinearSVC(C=cost, random_state=seed, max_iter=20_000).fit(fitted, training.labels)
-            score = _score(validation.labels, machine.predict(held_out), metric, classes)
+        for cost, weights in itertools.product(config.costs, config.class_weights):
+            weight = "balanced" if weights == "balanced" else None
+            machine = LinearSVC(C=cost, class_weight=weight, random_state=seed, max_iter=20_000)
+            score = _score(validation.labels, machine.fit(fitted, training.labels).predict(held_out), metric, classes)
             if best is None or score > best[0]:
-                best = (score, features, machine, {"features": name, "cost": cost, f"validation_{metric}": score})
+                chosen = {"features": name, "cost": cost, "class_weights": weights, f"validation_{metric}": score}
+                best = (score, features, machine, chosen)
     assert best is not None
     _, features, machine, chosen = best
     return TfidfFit(predicted=machine.predict(features.transform(list(texts))).astype(np.int64), chosen=chosen)

@@ -15,7 +15,7 @@ from tasks.runtime.artifact import (
 from tasks.runtime.stage import Context, stage
 
 
-@stage("evaluate", version=2)
+@stage("evaluate", version=3)
 def evaluate(
     ctx: Context,
     config: EvaluateConfig,

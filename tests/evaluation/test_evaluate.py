@@ -19,7 +19,7 @@ from pipeline_config.evaluation import EfficiencyConfig, EvaluateConfig, Forgett
 from pipeline_config.finetuning import FrozenProbe, FullFinetune
 from tasks.compression.stage import compress
 from tasks.corpus.document import document_id, document_table, write_documents
-from tasks.downstream.classification import load_split
+from tasks.downstream.classification import LabelledSplit, load_split
 from tasks.downstream.intervals import paired_difference
 from tasks.evaluation.baselines import tfidf
 from tasks.evaluation.evaluating import _forgetting
@@ -222,3 +222,21 @@ def test_tfidf_chooses_on_validation_and_never_sees_the_test_labels(tiny_labels:
     assert fit.chosen["features"] == "words", "ties go to the first"
     assert fit.chosen["cost"] == CONFIG.tfidf.costs[0]
     assert (fit.predicted == splits[2].labels).all()
+
+
+def test_tfidf_weighs_the_classes_when_that_is_better_on_validation() -> None:
+    """Nine texts of one class to one of the other; the words of the rare one also stand in the frequent one's."""
+
+    def split(texts: list[str], labels: list[int]) -> LabelledSplit:
+        numbers = np.array(labels)
+        return LabelledSplit([f"{n:032x}" for n in range(len(texts))], texts, numbers, np.arange(len(texts)))
+
+    common = [f"bucket open number{index}" for index in range(18)]
+    training = split([*common, "bucket open key", "bucket open key rotated"], [0] * 18 + [1] * 2)
+    validation = split(["bucket open", "bucket key"], [0, 1])
+    config = CONFIG.tfidf.model_copy(update={"costs": (0.01,), "character_ngrams": None})
+    fit = tfidf(training, validation, ["key"], config=config, metric="macro_f1", classes=2, seed=0)
+    assert fit.chosen["class_weights"] == "balanced"
+    assert fit.predicted.tolist() == [1]
+    equal = config.model_copy(update={"class_weights": ("none",)})
+    assert tfidf(training, validation, ["key"], config=equal, metric="macro_f1", classes=2, seed=0).predicted[0] == 0
