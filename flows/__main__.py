@@ -10,7 +10,10 @@ import textwrap
 from collections.abc import Sequence
 from types import ModuleType
 
-COMMANDS = ("init", "doctor", "validate", "plan", "run", "show", "compare", "predict", "promote", "rollback", "server")
+COMMANDS = (
+    *("init", "doctor", "validate", "plan", "run", "show", "compare", "report"),
+    *("predict", "promote", "rollback", "clean", "server"),
+)
 EPILOG = """\
 textmill COMMAND --help shows its options and examples.
 exit codes: 0 done, 1 a stage failed, 2 usage or refused input,

@@ -2,11 +2,7 @@
 
 Settings, input files, scores (with paired intervals where both judged the same test set), the documents whose
 prediction flipped, and the corpus documents that moved, by rule. B is what is new: differences are B minus A.
-
-With --json: `a` and `b` (kind, name, about, gone), `settings` (key, a, b), `files` (node, file, change), `nodes`
-(node: same, different, only in A, only in B), `scores` (rung, title, metric, a, b, difference with low and high
-or null, why), `figures` (key, a, b), `flips` (by rung: documents, counts by turn, examples), `corpus` (judged and
-kept of a and b, edited, counts by move and rule, examples; or null, with `why_no_corpus`).
+A and B are two runs, two artifacts of one kind (or two models), or two registered versions.
 
 textmill compare last~1 last             the newest run with the one before
 textmill compare tiny/3 tiny@champion    two versions, such as before a promotion
@@ -27,16 +23,16 @@ EXAMPLES = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    for name in ("A", "B"):
-        parser.add_argument(
-            name.lower(),
-            metavar=name,
-            help="a run (last, last~1, its id), NODE, NODE/fingerprint, MODEL/version, MODEL@alias",
-        )
-    parser.add_argument("--rung", default="", metavar="R", help="show flips of this step of the ladder (default: last)")
+    parser.add_argument(
+        "a", metavar="A", help="run (last, last~1, its id), NODE[/fingerprint], MODEL/version or @alias"
+    )
+    parser.add_argument("b", metavar="B", help="likewise")
+    parser.add_argument(
+        "--rung", default="", metavar="R", help="whose flips are shown: a step of the ladder (default: last)"
+    )
     parser.add_argument("--examples", type=int, default=EXAMPLES, metavar="N", help=f"how many to show ({EXAMPLES})")
-    parser.add_argument("--flips", type=Path, default=None, metavar="FILE", help="write all flips as JSON lines")
-    parser.add_argument("--moved", type=Path, default=None, metavar="FILE", help="write all moved documents likewise")
+    parser.add_argument("--flips", type=Path, default=None, metavar="FILE", help="write all flips, as JSON lines")
+    parser.add_argument("--moved", type=Path, default=None, metavar="FILE", help="write all documents that moved")
     add_workspace(parser)
     add_json(parser)
 

@@ -154,6 +154,19 @@ class Compared:
         yield from map(asdict, self.moved(None))
 
     def as_json(self, examples: int) -> dict[str, Any]:
+        """For programs; at most `examples` documents of a kind.
+
+        - `a`, `b`: `kind` (`run`, `artifact`, `version`), `name`, `about`, `gone` (nodes that could not be compared)
+        - `settings`: rows of `key`, `a`, `b`; `(absent)` where a side has no such setting
+        - `files`: rows of `node`, `file`, `change`
+        - `nodes`: names under `same`, `different`, `only in A`, `only in B`
+        - `scores`: rows of `rung` (empty if each side is one model), `title`, `metric`, `a`, `b`, `difference`
+          (`value`, `low`, `high` of B minus A, or null) and `why` there is none
+        - `figures`: rows of `key`, `a`, `b`: other numbers that differ
+        - `flips`: by rung `documents`, `counts` by turn, `examples` (`id`, `turn`, `label`, `a`, `b`, `text`)
+        - `corpus`: `judged` and `kept` of `a` and `b`, `edited`, `counts` by move and rule, `examples` (`document`,
+          `source`, `move`, `step`, `reason`, `value`, `threshold`, `text`); or null, and `why_no_corpus` says why
+        """
         sides = {
             letter: {"kind": side.kind, "name": side.name, "about": side.about, "gone": side.gone}
             for letter, side in (("a", self.a), ("b", self.b))

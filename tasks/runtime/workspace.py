@@ -76,11 +76,18 @@ class Workspace:
 
     def sweep(self) -> None:
         """Delete what processes that are dead now had begun to delete (`remove_tree`)."""
-        for pattern in ("artifacts/*/.doomed-*", "work/*/.doomed-*", "work/*/*/.doomed-*", "*/.doomed-*"):
-            for doomed in list(self.root.glob(pattern)):
-                pid = doomed.name.split("-")[-2]
+        for doomed in self.doomed():
+            shutil.rmtree(doomed, ignore_errors=True)
+
+    def doomed(self) -> list[Path]:
+        """Folders that processes which are dead now had begun to delete."""
+        found = []
+        for pattern in ("*/.doomed-*", "artifacts/*/.doomed-*", "work/*/.doomed-*", "work/*/*/.doomed-*"):
+            for path in self.root.glob(pattern):
+                pid = path.name.split("-")[-2]
                 if pid.isdigit() and not Path("/proc", pid).exists():
-                    shutil.rmtree(doomed, ignore_errors=True)
+                    found.append(path)
+        return found
 
     def environment(self) -> dict[str, str]:
         """Variables under which libraries keep their caches in the workspace and call no host."""
@@ -158,16 +165,13 @@ def file_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Itera
             if waiting:
                 waiting(file.read().strip() or "another process")
             fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()}")
-        file.flush()
+        with contextlib.suppress(OSError):  # who holds it is told where there is room to write it
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()}".encode())
         try:
             yield
         finally:
-            file.seek(0)
-            file.truncate()
-            file.flush()
+            os.ftruncate(file.fileno(), 0)
 
 
 class LockHeld(Exception):
@@ -181,11 +185,15 @@ def refuse_to_wait(holder: str) -> None:
 
 def remove_tree(path: Path) -> None:
     """Delete a folder such that a kill in between leaves no half of it under its own name."""
+    if (doomed := set_aside(path)) is not None:
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename a folder to a name that `Workspace.sweep` deletes; None if there is none."""
     if not path.exists():
-        return
-    doomed = path.with_name(f".doomed-{path.name}-{os.getpid()}-{time.monotonic_ns()}")
-    path.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+        return None
+    return path.rename(path.with_name(f".doomed-{path.name}-{os.getpid()}-{time.monotonic_ns()}"))
 
 
 def _read_json(file: Path) -> dict[str, Any]:
