@@ -11,6 +11,14 @@ Such a field (a path, an address) stays out of the fingerprint; the bytes it lea
 """
 
 
+Place = tuple[str | int, ...]
+"""Where something stands in a configuration: names of settings, and positions in lists."""
+
+
+class ConfigError(ValueError):
+    """The configuration is refused; the message is meant for the person who wrote it."""
+
+
 class Section(BaseModel):
     """A frozen part of the configuration; a field's docstring is its documentation and gives its unit."""
 

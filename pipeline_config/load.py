@@ -6,7 +6,6 @@ Every complaint names the setting, the value, where it stands (file and line, or
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -16,15 +15,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from pipeline_config.base import ConfigError as ConfigError
+from pipeline_config.base import Place
+from pipeline_config.overrides import apply_override
 from pipeline_config.pipeline import PipelineConfig
 
 PRESETS = Path(__file__).parent / "presets"
-
-Place = tuple[str | int, ...]
-
-
-class ConfigError(ValueError):
-    """The configuration is refused; the message is meant for the person who wrote it."""
 
 
 def load(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
@@ -132,42 +128,6 @@ def _merged(base: Any, over: Any) -> Any:
     return over
 
 
-def apply_override(values: dict[str, Any], origins: dict[Place, str], override: str) -> None:
-    """Set `a.b.0.c=value` in `values`; the value is read as YAML."""
-    key, equals, text = override.partition("=")
-    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
-        raise ConfigError(f"{override!r} (command line): expected key=value, for example finetune.learning_rate=3e-5.")
-    try:
-        value = yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
-        value = text
-    here: Any = values
-    place: Place = ()
-    *parents, last = (int(part) if part.isdigit() else part for part in key.split("."))
-    for part in (*parents, last):
-        place = (*place, part)
-        if isinstance(part, int) and isinstance(here, dict) and not here:
-            raise ConfigError(
-                f"{key!r} (command line): the list is not written out in the config file, so that its entries cannot "
-                "be counted. Write it into the file (textmill validate shows it)."
-            )
-        if isinstance(here, list) and not (isinstance(part, int) and part < len(here)):
-            raise ConfigError(
-                f"{key!r} (command line): {part!r} is no place in a list of {len(here)}; they are counted from 0."
-            )
-        if part == last and len(place) == len(parents) + 1:
-            break
-        nested = here[part] if isinstance(here, list) else here.get(str(part))  # type: ignore[index]  # checked above
-        if not isinstance(nested, dict | list):
-            nested = {}
-            here[part] = nested
-        here = nested
-    here[last] = value
-    for replaced in [other for other in origins if other[: len(place)] == place]:
-        del origins[replaced]
-    origins[place] = "command line"
-
-
 # --- what a validation error means to a person ---
 
 
@@ -186,7 +146,8 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
     match detail["type"]:
         case "extra_forbidden":
             near = difflib.get_close_matches(_pattern(place), known, 1)
-            hint = f" Did you mean {_like(near[0], place)!r}?" if near else ""
+            like = _like(near[0], place) if near else dotted
+            hint = f" Did you mean {like!r}?" if like != dotted else ""  # of another kind it may be one
             more = (
                 "" if section not in known else f"\n  All settings of a section: textmill validate --explain {section}"
             )
