@@ -10,16 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prefect.context import FlowRunContext
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput, create_flow_run_input, delete_flow_run_input, read_flow_run_input
 from prefect.input.run_input import keyset_from_base_key
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.prepare import Loaded
-from flows.running import Outcome
-from tasks.promotion.gates import table
 from tasks.promotion.outcome import Promotion
+from tasks.runtime.workspace import Workspace
 
 DAYS = 30
 QUESTION = "promotion-question"
@@ -34,27 +37,48 @@ class Decision(RunInput):
     name: str = Field(default="", title="Your name", description="Kept in the ledger; Prefect does not know you.")
 
 
-def must_ask(loaded: Loaded, outcome: Outcome) -> bool:
-    """Whether the candidate passed its gates and waits for a person alone, who can be asked by a form."""
-    promotion, context = outcome.promotion, FlowRunContext.get()
-    can_ask = context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
-    return can_ask and loaded.config.promotion.manual and promotion is not None and promotion.waits
+def can_ask() -> bool:
+    """Whether this is a flow run that a worker starts again when its form is answered."""
+    return bool(flow_run.deployment_id)
 
 
-def ask(promotion: Promotion) -> None:
-    """Suspend the flow run this is called in, with the form; never returns."""
-    context = FlowRunContext.get()
-    assert context is not None
-    assert context.flow_run is not None
+def ask(workspace: Workspace, promotion: Promotion) -> str:
+    """Suspend the flow run this is called in, with the form; it is not left but by an exception of Prefect.
+
+    If another run has asked about the same version and waits for the answer, it returns a sentence that says so.
+    """
+    asked = {"workspace": str(workspace.root), "model": promotion.model, "version": promotion.candidate}
+    which = f"{promotion.model} version {promotion.candidate}"
+    if other := _asked_by(asked):
+        return (
+            f"{which} is challenger; all gates passed. The run {other!r} has asked about it and waits for the answer."
+        )
+    key = f"promotion-{flow_run.run_count}"
+    if read_flow_run_input(QUESTION):  # never answered, and the run was retried
+        delete_flow_run_input(QUESTION)
+    create_flow_run_input(QUESTION, {**asked, "key": key})
+    get_run_logger().info("%s passed all its gates: press Resume on this page to approve or reject it.", which)
+    suspend_flow_run(Decision.with_initial_data(description=_text(promotion)), timeout=DAYS * 24 * 3600, key=key)
+    raise AssertionError("suspend_flow_run returned")
+
+
+def _text(promotion: Promotion) -> str:
     assert promotion.verdict is not None
-    key = f"promotion-{context.flow_run.run_count}"
-    create_flow_run_input(QUESTION, {"model": promotion.model, "version": promotion.candidate, "key": key})
     former = f"It would replace version {promotion.champion}." if promotion.champion else "There is no champion yet."
-    text = (
-        f"**{promotion.model} version {promotion.candidate}** ({promotion.variant}) passed all its gates. {former}\n\n"
-        f"```\n{table(promotion.verdict)}\n```\n"
-    )
-    suspend_flow_run(Decision.with_initial_data(description=text), timeout=DAYS * 24 * 3600, key=key)
+    gates = "\n".join(f"- {gate.name}: {gate.has} (needs {gate.needs})" for gate in promotion.verdict.gates)
+    title = f"**{promotion.model} version {promotion.candidate}** ({promotion.variant})"
+    return f"{title} passed all its gates:\n\n{gates}\n\n{former}\n"
+
+
+def _asked_by(asked: dict[str, Any]) -> str:
+    """The name of another suspended run that has asked the same; empty if there is none."""
+    suspended = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=suspended):
+            theirs: Any = read_flow_run_input(QUESTION, flow_run_id=run.id)
+            if theirs and asked.items() <= theirs.items():
+                return run.name
+    return ""
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from uuid import UUID
 
 from prefect import State, flow, tags
 from prefect.context import TagsContext
+from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.approval import answered, ask, carry_out, must_ask
+from flows.approval import answered, ask, can_ask, carry_out
 from flows.arguments import DEFAULT_CONFIG, ConfigArguments
 from flows.prefect_artifacts import Pages
 from flows.prefect_client import without_trace
@@ -143,6 +144,7 @@ def corpus_to_model(
         except TextmillError as error:
             if prepared is not None:
                 prepared.error = error
+            get_run_logger().error("%s", error)
             return Failed(message=str(error))
 
 
@@ -174,9 +176,8 @@ def _in_worker(arguments: ConfigArguments, selection: Selection) -> State[None]:
         return Completed(message=carry_out(loaded, question))
     outcome = walk(Prepared(loaded, prepare(loaded, selection), selection, Terminal()))
     loaded.store.digests.save()
-    if must_ask(loaded, outcome):
-        assert outcome.promotion is not None
-        ask(outcome.promotion)
+    if outcome.promotion is not None and outcome.promotion.waits and can_ask():
+        return Completed(message=ask(loaded.store.workspace, outcome.promotion))
     return _completed(outcome)
 
 

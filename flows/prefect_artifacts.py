@@ -20,6 +20,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from flows.figures import main_figure
 from flows.running import Outcome
@@ -45,7 +46,7 @@ class Pages:
         self._client: SyncPrefectClient = get_client(sync_client=True)
         self._session: Session | None = None
         self._progress: UUID | None = None
-        self._told = 0.0
+        self._told, self._percent = 0.0, 0.0
 
     def call(self, session: Session) -> PrefectCall:
         self._session = session
@@ -63,7 +64,8 @@ class Pages:
         if time.monotonic() - self._told < PROGRESS_SECONDS:
             return
         words = f"{node}: {count(done)} of {count(total)} {unit}" if total else f"{node}: {count(done)} {unit}"
-        self._show_progress(100 * done / total if total else 0.0, ", ".join(filter(None, (words.strip(), note))))
+        self._percent = round(100 * done / total, 1) if total else 0.0
+        self._show_progress(self._percent, ", ".join(filter(None, (words.strip(), note))))
         self._told = time.monotonic()
 
     def waiting(self, node: str, what: str) -> None:
@@ -90,7 +92,7 @@ class Pages:
         figure = main_figure(artifact)
         how = f"ran in {duration(record.seconds)} ({record.reason})" if record.action == "ran" else "reused"
         marks = {"flow_run_id": str(self._flow_run), "task_run_id": str(task_run) if task_run else None}
-        marks |= {"flow_run_name": session.record.id, "task_run_name": artifact.node}
+        marks |= {"flow_run_name": flow_run.name, "task_run_name": artifact.node}
         logging.getLogger("prefect.task_runs").info(
             "%s %s: %s  [%s, digest %s]", artifact.node, how, figure, place, artifact.digest[:16], extra=marks
         )
@@ -114,7 +116,7 @@ class Pages:
         if session is None:
             return
         if self._progress is not None:
-            self._show_progress(100.0 if outcome else 0.0, "all nodes are done" if outcome else "stopped")
+            self._show_progress(100.0 if outcome else self._percent, "done" if outcome else "stopped")
         workspace, record = session.store.workspace, session.record
         nodes = [
             {
