@@ -28,11 +28,11 @@ def graph(
     """`edges`: for each box the names that it was made from; boxes come in an order in which these stand before it."""
     rows = layers([box.name for box in boxes], edges)
     width = max(map(len, rows)) * COLUMN - (COLUMN - BOX[0]) + 2 * EDGE
+    trunk = _trunk(rows, edges)  # stands in the first column, so that other lines pass beside it
     place: dict[str, Place] = {}
     for at, row in enumerate(rows):
-        left = (width - len(row) * COLUMN + COLUMN - BOX[0]) / 2
-        row = sorted(row, key=lambda name: _middle(name, edges, place))
-        place |= {name: (left + number * COLUMN, EDGE + at * ROW) for number, name in enumerate(row)}
+        row = sorted(row, key=lambda name: (name not in trunk, _middle(name, edges, place)))
+        place |= {name: (EDGE + number * COLUMN, EDGE + at * ROW) for number, name in enumerate(row)}
     parts = [_edge(place[source], place[name]) for name in place for source in edges.get(name, ()) if source in place]
     for box in boxes:
         x, y = place[box.name]
@@ -53,6 +53,14 @@ def layers(names: Sequence[str], edges: Mapping[str, Sequence[str]]) -> list[lis
         depth[name] = max(uses, default=0)
     most = max(depth.values())
     return [[name for name in names if depth[name] == most - row] for row in range(most + 1)]
+
+
+def _trunk(rows: Sequence[Sequence[str]], edges: Mapping[str, Sequence[str]]) -> set[str]:
+    """A longest way from the first row to the last."""
+    way = [rows[0][0]]
+    for row in rows[1:]:
+        way.append(next(name for name in row if way[-1] in edges.get(name, ())))
+    return set(way)
 
 
 def _middle(name: str, edges: Mapping[str, Sequence[str]], place: Mapping[str, Place]) -> float:

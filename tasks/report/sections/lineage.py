@@ -24,8 +24,7 @@ def build(material: Material) -> dict[str, Any]:
         }
     boxes = [Box(name, f"{number} file{'' if number == 1 else 's'}", "file") for name, number in files.items()]
     boxes += [Box(node.name, node.manifest.kind, node.record.action) for node in nodes.values()]
-    named = {name: name.removeprefix(FILES) + " files" if name.startswith(FILES) else name for name in [*files, *nodes]}
-    named = {name: shown.replace("ingest.", "").strip() if name in files else shown for name, shown in named.items()}
+    named = {name: _shown(name) for name in [*files, *nodes]}
     boxes = [Box(named[box.name], box.note, box.kind) for box in boxes]
     made = {named[name]: [named[source] for source in sources if source in named] for name, sources in edges.items()}
     said = "; ".join(f"{name} was made from {', '.join(sources)}" for name, sources in made.items() if sources)
@@ -45,3 +44,11 @@ def build(material: Material) -> dict[str, Any]:
     ]
     gone = [name for name in material.record.nodes if name not in nodes]
     return {"drawing": drawing, "rows": rows, "gone": gone}
+
+
+def _shown(name: str) -> str:
+    """Of files the source that they were given for, or the model that they are."""
+    if not name.startswith(FILES):
+        return name
+    _, dot, part = name.removeprefix(FILES).rpartition(".")
+    return f"{part} files" if dot else part

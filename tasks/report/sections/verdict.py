@@ -7,15 +7,25 @@ from typing import Any
 from tasks.report.material import Absent, Material
 from tasks.report.wording import METRICS, bounds, count, duration, listed, milliseconds, percent, plural, size
 
-GOOD, BAD, OPEN = "good", "bad", "open"
+Standing = tuple[str, str]
+"""`good`, `bad` or `open`, and the word that is stamped on the page."""
+
+IN_USE, REFUSED, FAILED, OPEN = ("good", "in use"), ("bad", "not in use"), ("bad", "failed"), ("open", "open")
+OVERRIDDEN = ("bad", "in use all the same")
 
 
 def build(material: Material) -> dict[str, Any]:
-    standing, sentence = _verdict(material)
-    return {"standing": standing, "sentence": sentence, "since": _since(material), "tiles": _tiles(material)}
+    (standing, stamp), sentence = _verdict(material)
+    return {
+        "standing": standing,
+        "stamp": stamp,
+        "sentence": sentence,
+        "since": _since(material),
+        "tiles": _tiles(material),
+    }
 
 
-def _verdict(material: Material) -> tuple[str, str]:
+def _verdict(material: Material) -> tuple[Standing, str]:
     record = material.record
     if record.promotion is None:
         return _without_promotion(material)
@@ -23,15 +33,18 @@ def _verdict(material: Material) -> tuple[str, str]:
     which = f"{outcome['model']} version {outcome['version']} ({_title(material, outcome['variant'])})"
     gates = outcome["gates"]
     if outcome["promoted"] and outcome["overridden"]:
-        return BAD, f"{which} is in use against the advice of its gates, for this reason: {outcome['overridden']}"
+        return (
+            OVERRIDDEN,
+            f"{which} is in use against the advice of its gates, for this reason: {outcome['overridden']}",
+        )
     if outcome["promoted"]:
-        return GOOD, f"{which} passed all {plural(len(gates), 'gate')} and is now in use."
+        return IN_USE, f"{which} passed all {plural(len(gates), 'gate')} and is now in use."
     if outcome["champion"] == outcome["version"]:
-        return GOOD, f"{which} was in use already and stays in use; this run changed nothing."
+        return IN_USE, f"{which} was in use already and stays in use; this run changed nothing."
     stays = f"version {outcome['champion']} stays in use" if outcome["champion"] else "no version is in use"
     if refused := [gate for gate in gates if not gate["passed"]]:
         why = "; it ".join(gate["note"] for gate in refused if gate["note"]) or "a gate refused it"
-        return BAD, f"{which} was not put into use, because it {why}; {stays}."
+        return REFUSED, f"{which} was not put into use, because it {why}; {stays}."
     why = "it was taken out of use before, and so" if outcome["withdrawn"] else "it"
     return (
         OPEN,
@@ -53,14 +66,14 @@ def _since(material: Material) -> str:
     return f"Since {last.get('when', '')} {what}{by_hand}."
 
 
-def _without_promotion(material: Material) -> tuple[str, str]:
+def _without_promotion(material: Material) -> tuple[Standing, str]:
     record = material.record
     last = list(record.nodes)[-1] if record.nodes else ""
     come = f"after {last}" if last else "before its first step was done"
     match record.status:
         case "failed":
             told = " ".join(record.error.split()) or "what went wrong was not recorded."
-            return BAD, f"This run failed {come}: {told}"
+            return FAILED, f"This run failed {come}: {told}"
         case "stopped":
             return OPEN, f"This run was stopped {come}; what was done is kept, and the same command goes on from there."
         case "running":
