@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ examples:
   textmill plan my-model
   textmill run my-model
 """
+WIDTH = 100
 STOPPED = 130  # what shells report for a program that Ctrl-C ended
 
 
@@ -33,7 +36,9 @@ for _variable in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "ORT_DISABLE_TELEM
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = make_parser().parse_args(argv)
+    args, unknown = make_parser().parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return _guarded(_command(args.command), args)
 
 
@@ -56,6 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command)
+        command.set_defaults(parser=command)
     return parser
 
 
@@ -70,7 +76,7 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
     try:
         return int(command.run(args))
     except TextmillError as error:
-        print(f"textmill: {error}", file=sys.stderr)
+        print(_folded(f"textmill: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\ntextmill: stopped. What is done is kept; the same command goes on from there.", file=sys.stderr)
@@ -86,6 +92,28 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
         else:
             raise
         return 1
+
+
+def _folded(message: str) -> str:
+    """On a terminal, lines of at most 100 columns; a command at the end of a line stays whole, so it can be copied.
+
+    Elsewhere a sentence stays on its line.
+    """
+    if not sys.stderr.isatty():
+        return message
+    width = min(WIDTH, shutil.get_terminal_size().columns)
+    lines = []
+    for line in message.splitlines():
+        sentence, command = re.fullmatch(r"(.*?)((?<=: )textmill .*)?", line).groups()  # type: ignore[union-attr]
+        parts = textwrap.wrap(
+            sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        if command and len(parts[-1]) + 1 + len(command) > width:
+            parts.append(f"  {command}")
+        elif command:
+            parts[-1] += f" {command}"
+        lines += parts
+    return "\n".join(lines)
 
 
 def _full_disk(error: BaseException | None) -> str:

@@ -64,13 +64,8 @@ def load_checked(arguments: ConfigArguments) -> Loaded:
     return Loaded(arguments, config, Store(Workspace.of_config(arguments.file)))
 
 
-def check_devices(config: PipelineConfig) -> None:
-    """Raise `RefusedInput` if a stage of the road needs more devices than there are. No input is looked at."""
-    check_needs({stage.name: stage for stage in stages_of(config).values()}.values(), Settings.from_environment())
-
-
 def stages_of(config: PipelineConfig) -> dict[str, Stage[Any, Any]]:
-    """The nodes of the road, in its order, and the stage that makes each. No input is looked at."""
+    """The stage of every node of the road, in its order. No input is looked at."""
     unknown = InputFiles(node="", fingerprint="")
     stages: dict[str, Stage[Any, Any]] = {}
 
@@ -82,15 +77,20 @@ def stages_of(config: PipelineConfig) -> dict[str, Stage[Any, Any]]:
     return stages
 
 
+def check_devices(config: PipelineConfig) -> None:
+    """Raise `RefusedInput` if a stage of the road needs more devices than there are. No input is looked at."""
+    check_needs({stage.name: stage for stage in stages_of(config).values()}.values(), Settings.from_environment())
+
+
 def plan_road(loaded: Loaded, force: Collection[str] = ()) -> Plan:
     """Walk the road without running anything.
 
     Raises:
         RefusedInput: an input is not there, `force` names no node, or a stage needs more devices than there are.
     """
+    check_selection(force, list(stages_of(loaded.config)))
     planner = Planner(loaded.store, force)
     milestones = road(loaded.config, loaded.inputs, planner)
     loaded.store.digests.save()
-    check_selection(force, [node.node for node in planner.nodes])
     check_needs({node.stage.name: node.stage for node in planner.nodes}.values(), Settings.from_environment())
     return Plan(planner.nodes, milestones)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from flows.prepare import Loaded, Plan, plan_road
+from flows.prepare import Loaded, Plan, plan_road, stages_of
 from flows.road import Milestones, road
 from pipeline_config.load import written
 from tasks.runtime.artifact import Artifact, Evaluation
@@ -37,11 +37,10 @@ class Selection:
     force: tuple[str, ...] = ()
 
     def check(self, plan: Plan, command: str = "textmill run") -> None:
-        """Refuse names that are none, an empty range, and a start before which something is not reusable.
+        """Refuse an empty range, and a start before which something is not reusable.
 
         `command` is the run without its selection, for the remedy.
         """
-        check_selection([name for name in (self.start, self.until) if name], plan.names)
         if not self.start:
             return
         first = next(index for index, name in enumerate(plan.names) if selects([self.start], name))
@@ -201,6 +200,8 @@ def prepare(loaded: Loaded, selection: Selection) -> Plan:
     """Plan a run and refuse what must be refused before any stage runs."""
     workspace = loaded.store.workspace
     workspace.check_writable()
+    named = [name for name in (selection.start, selection.until) if name]
+    check_selection(named, list(stages_of(loaded.config)))  # a typo is told before missing data
     plan = plan_road(loaded, selection.force)
     selection.check(plan, " ".join(["textmill run", str(loaded.arguments.file), *loaded.arguments.overrides]))
     for node in nodes_to_check(plan, selection):

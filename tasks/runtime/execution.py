@@ -102,6 +102,8 @@ class Session:
                 digest=artifact.digest,
                 action="reused",
                 seconds=execution.seconds,
+                memory_bytes=execution.memory_bytes,
+                disk_bytes=execution.disk_bytes,
                 run=execution.run,
             ),
         )
@@ -172,6 +174,8 @@ class Session:
                 action="ran",
                 reason=reason,
                 seconds=finished.seconds,
+                memory_bytes=finished.memory_bytes,
+                disk_bytes=execution.disk_bytes,
                 compared=compared,
                 run=self.record.id,
             ),

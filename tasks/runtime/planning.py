@@ -12,7 +12,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 from tasks.runtime.artifact import Artifact, InputFiles, InputRecord, Manifest, artifacts_in
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.fingerprint import resolved
-from tasks.runtime.runs import last_fingerprints
+from tasks.runtime.runs import NodeRecord, last_nodes
 from tasks.runtime.stage import Stage, configs_in, node_name
 from tasks.runtime.store import Execution, Store
 
@@ -44,10 +44,10 @@ class Planner:
     force: Collection[str] = ()
     nodes: list[PlannedNode] = field(default_factory=list)
     _hinges: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _last: dict[str, str] = field(init=False)
+    _last: dict[str, NodeRecord] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._last = last_fingerprints(self.store.workspace)
+        self._last = last_nodes(self.store.workspace)
 
     def __call__(self, stage: Stage[P, A], part: str, /, *args: P.args, **kwargs: P.kwargs) -> A:
         node = node_name(stage, part)
@@ -69,9 +69,16 @@ class Planner:
         artifact = stage.result(
             node=node, fingerprint=fingerprint, digest=digest, path=self.store.workspace.artifact(node, fingerprint)
         )
-        estimate = self.store.last_execution(node)
+        estimate = self.store.last_execution(node) or self._recorded(node)
         self.nodes.append(PlannedNode(node, stage, action, reason, estimate, artifact))
         return artifact
+
+    def _recorded(self, node: str) -> Execution | None:
+        """What the last run that had the node says of its cost: its artifacts may all be gone."""
+        last = self._last.get(node)
+        if last is None or not last.seconds:
+            return None
+        return Execution(seconds=last.seconds, memory_bytes=last.memory_bytes, disk_bytes=last.disk_bytes)
 
     def _why(self, stage: Stage[Any, Any], node: str, arguments: dict[str, Any], found: str) -> str:
         """The reason to run, told as the difference to the last run of this node."""
@@ -80,11 +87,11 @@ class Planner:
         last = self._last.get(node)
         if last is None:
             return "never run"
-        if last == stage.fingerprint(arguments):
+        if last.fingerprint == stage.fingerprint(arguments):
             return "its artifact was deleted"
-        manifest, _ = self.store.verify(self.store.workspace.artifact(node, last))
+        manifest, _ = self.store.verify(self.store.workspace.artifact(node, last.fingerprint))
         if manifest is None:
-            return "its settings or inputs changed since the last run, whose artifact is gone"
+            return "changed since the last run, whose artifact is gone"
         changes = list(differences(stage, manifest, arguments))
         return "; ".join(changes[:3]) + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
 

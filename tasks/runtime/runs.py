@@ -23,6 +23,8 @@ class NodeRecord(BaseModel):
     action: Literal["ran", "reused"]
     reason: str = ""
     seconds: float = 0.0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
     compared: str = ""
     """`different` if a rerun of the same recipe gave other bytes."""
     run: str = ""
@@ -132,10 +134,15 @@ def find_record(workspace: Workspace, name: str = "") -> RunRecord:
         raise RefusedInput(f"{file} is damaged. Its artifacts are kept; run again to have a record of them.") from None
 
 
-def last_fingerprints(workspace: Workspace) -> dict[str, str]:
-    """For every node that was ever run or reused: its fingerprint in the newest run that had it."""
-    last: dict[str, str] = {}
+def last_nodes(workspace: Workspace) -> dict[str, NodeRecord]:
+    """For every node that was ever run or reused: what the newest run that had it says of it."""
+    last: dict[str, NodeRecord] = {}
     for record in records(workspace):
         for node, entry in record.nodes.items():
-            last.setdefault(node, entry.fingerprint)
+            last.setdefault(node, entry)
     return last
+
+
+def last_fingerprints(workspace: Workspace) -> dict[str, str]:
+    """For every node that was ever run or reused: its fingerprint in the newest run that had it."""
+    return {node: entry.fingerprint for node, entry in last_nodes(workspace).items()}
