@@ -111,6 +111,7 @@ def run_road(
             )
             if outcome.milestones.evaluation is not None:
                 _conclude(loaded, outcome)
+                _describe(loaded, outcome, tracking)
         except _Reached:
             pass
         except Exception as error:
@@ -143,6 +144,25 @@ def _conclude(loaded: Loaded, outcome: Outcome) -> None:
         run_ids={node: execution.mlflow_run_id for node, execution in executions.items() if execution},
     )
     outcome.record.promotion, outcome.record.judged = outcome.promotion.as_json(), outcome.judged
+
+
+def _describe(loaded: Loaded, outcome: Outcome, tracking: Any) -> None:
+    """Tell the road's page in MLflow how it ended, and by what it is compared with other roads."""
+    from tasks.promotion.publish import road_page
+    from tasks.runtime.metric_names import headline
+
+    evaluation, store = outcome.milestones.evaluation, loaded.store
+    assert evaluation is not None and outcome.promotion is not None
+    executions = {
+        node: store.execution(store.workspace.artifact(node, record.fingerprint))
+        for node, record in outcome.record.nodes.items()
+    }
+    made = executions[evaluation.node]
+    metrics = headline(evaluation.metrics, made.measured if made else {})
+    metrics |= {f"seconds/{node}": execution.seconds for node, execution in executions.items() if execution}
+    runs = {node: execution.mlflow_run_id for node, execution in executions.items() if execution}
+    name, sentence = loaded.config.model.name, outcome.promotion.sentence()
+    tracking.describe_road(road_page(name, sentence, evaluation, runs, tracking.experiment), metrics)
 
 
 def _close(outcome: Outcome, tracking: Any, workspace: Workspace, status: str) -> None:

@@ -76,7 +76,7 @@ def gates_section(verdict: str, gates: Iterable[GateResult], reason: str = "") -
     said = f"All {len(rows)} gates passed." if not refused else f"Refused by: {', '.join(refused)}."
     if verdict == "overridden":
         said = f"Promoted against its gates. {said} Reason: {escaped(reason)}"
-    return "\n".join([said, "", *table(("gate", "needs", "has", "verdict", ""), rows)])
+    return "\n".join([said, "", *table(("gate", "needs", "has", "verdict", "note"), rows)])
 
 
 def gate_tags(verdict: str, gates: Iterable[GateResult]) -> dict[str, str]:
@@ -120,7 +120,7 @@ def ladder_section(
 
 
 def ladder_head(config: Mapping[str, Any]) -> tuple[str, str, str]:
-    return "step", config["metric"].replace("_", "-"), f"{100 * config['confidence']:g} % interval"
+    return "step", {"macro_f1": "macro-F1"}.get(config["metric"], config["metric"]), f"{100 * config['confidence']:g} % interval"
 
 
 def _ladder_row(row: Mapping[str, Any], metric: str, measured: Mapping[str, float], own: Any) -> Sequence[str]:
