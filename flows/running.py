@@ -152,7 +152,8 @@ def _describe(loaded: Loaded, outcome: Outcome, tracking: Any) -> None:
     from tasks.runtime.metric_names import headline
 
     evaluation, store = outcome.milestones.evaluation, loaded.store
-    assert evaluation is not None and outcome.promotion is not None
+    assert evaluation is not None
+    assert outcome.promotion is not None
     executions = {
         node: store.execution(store.workspace.artifact(node, record.fingerprint))
         for node, record in outcome.record.nodes.items()
@@ -213,7 +214,14 @@ def count_judgement(workspace: Workspace, evaluation: Evaluation, run: str) -> i
         if entry not in entries:
             entries.append(entry)
             write_atomically(file, text + json.dumps(entry) + "\n")
-    return sum(known["test_digest"] == entry["test_digest"] for known in entries)
+    return judgements(workspace, entry["test_digest"])
+
+
+def judgements(workspace: Workspace, test_digest: str) -> int:
+    """How often this workspace's models have been judged on a test set."""
+    file = workspace.root / "judgements.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return sum(json.loads(line)["test_digest"] == test_digest for line in lines)
 
 
 def prepare(loaded: Loaded, selection: Selection) -> Plan:

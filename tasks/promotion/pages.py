@@ -120,7 +120,8 @@ def ladder_section(
 
 
 def ladder_head(config: Mapping[str, Any]) -> tuple[str, str, str]:
-    return "step", {"macro_f1": "macro-F1"}.get(config["metric"], config["metric"]), f"{100 * config['confidence']:g} % interval"
+    score = {"macro_f1": "macro-F1"}.get(config["metric"], config["metric"])
+    return "step", score, f"{100 * config['confidence']:g} % interval"
 
 
 def _ladder_row(row: Mapping[str, Any], metric: str, measured: Mapping[str, float], own: Any) -> Sequence[str]:
