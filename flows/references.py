@@ -79,10 +79,12 @@ def find_artifact(store: Store, reference: str) -> ArtifactReference | None:
     from tasks.runtime.runs import last_fingerprints
 
     node, slash, prefix = reference.partition("/")
+    if not re.fullmatch(r"[a-z][\w.]*", node):
+        return None
     newest = last_fingerprints(store.workspace)
     if not slash:
         return ArtifactReference(node, newest[node]) if node in newest else None
-    there = sorted(folder.name for folder in (store.workspace.artifacts / node).glob("[!.]*")) if node else []
+    there = sorted(folder.name for folder in (store.workspace.artifacts / node).glob("[!.]*"))
     if not there and node not in newest:
         return None
     found = [fingerprint for fingerprint in there if prefix and fingerprint.startswith(prefix)]

@@ -1,14 +1,58 @@
-"""Which models a document was shown to, and where a labelled example went: asked of the artifacts themselves."""
+"""A document's fate, which models it was shown to, and where a labelled example went: asked of the artifacts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tasks.runtime.errors import RefusedInput
 
 if TYPE_CHECKING:
     from tasks.runtime.artifact import Manifest
     from tasks.runtime.store import Store
+
+QUARANTINED_TOLD = 5
+
+
+def document(store: Store, nodes: Mapping[str, str], reference: str) -> dict[str, Any]:
+    """The fate of a document, from these artifacts of the curation; of a labelled example its split.
+
+    Raises:
+        RefusedInput: it is none, or the curation has not run.
+    """
+    from tasks.curation.fate import NoSuchDocument, tell_fate
+
+    missing = [node for node in ("ingest.corpus", "clean", "measure", "select") if node not in nodes]
+    if missing:
+        raise RefusedInput(f"{missing[0]} has not run here, so no document has a fate yet: textmill run --until select")
+    folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
+    labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
+    lid_model = _language_model(store, folders[2])
+    try:
+        return tell_fate(
+            reference, *folders, labels=labels, lid_model=lid_model, seen_by=partial(seen_by, store, nodes)
+        )
+    except NoSuchDocument as error:
+        if labels and (found := labelled(labels, reference)):
+            return found
+        aside = [line for folder in (folders[0], labels) if folder for line in quarantined(folder)]
+        told = "".join(f"\n  quarantined, and so without an id: {line}" for line in aside[:QUARANTINED_TOLD])
+        raise RefusedInput(f"{error}{told}") from None
+
+
+def _language_model(store: Store, measures: Path) -> Path | None:
+    """The file that the measures identified languages with, if it still lies where its name says."""
+    from flows.inputs import find_language_model
+
+    manifest, _ = store.verify(measures)
+    for name, sha256 in manifest.inputs["lid_model"].files.items() if manifest else ():
+        with suppress(RefusedInput):
+            file = find_language_model(name, store).files[0]
+            return file.path if file.sha256 == sha256 else None
+    return None
 
 
 def seen_by(store: Store, nodes: Mapping[str, str], document: bytes) -> tuple[list[str], str]:

@@ -1,9 +1,10 @@
 """Show what there is and what it was made from.
 
-The workspace, a node, a registered model, or the fate of one document: kept, edited or dropped, and why.
+A run, a node, a registered model, or the fate of one document: kept, edited or dropped, and why.
 
-textmill show                            the nodes of the workspace
+textmill show                            the nodes of the last run; last~1 is the one before
 textmill show finetune.adapted           what a node was made from, its config and figures
+textmill show evaluate                   the value ladder
 textmill show finetune                   the nodes of a stage
 textmill show cloud-security@champion    what a model was made from, back to the input files
 textmill show doc:7f3a9c                 the fate of a document; a file of text works too
@@ -15,25 +16,27 @@ import argparse
 import json
 import textwrap
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.arguments import add_json, add_workspace
 from flows.plain_lines import WIDTH, as_lines, as_yaml
+from flows.references import find_artifact, find_run, is_model, known
+from flows.witnesses import document
 from tasks.runtime.errors import RefusedInput
 
 if TYPE_CHECKING:
     from tasks.runtime.artifact import Manifest
+    from tasks.runtime.runs import RunRecord
     from tasks.runtime.store import Store
-
-QUARANTINED_TOLD = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "reference", nargs="?", metavar="REF", help="node, stage, MODEL, MODEL@alias, MODEL/version, doc:ID or file"
+        "reference",
+        nargs="?",
+        metavar="REF",
+        help="run (last, last~1, its id), NODE[/fingerprint], stage, MODEL, MODEL@alias, MODEL/version, doc:ID or file",
     )
     add_workspace(parser)
     add_json(parser)
@@ -49,25 +52,27 @@ def run(args: argparse.Namespace) -> int:
     store = Store(workspace)
     reference: str | None = args.reference
     if reference is None:
-        report = _workspace(store, _current(store))
-        lines = _workspace_lines(report)
+        report = _run(store, find_run(store, "last"))
+        lines = _run_lines(report)
     elif reference.startswith("doc:") or Path(reference).is_file():
-        report = _document(store, reference)
+        report = document(store, _current(store), reference)
         lines = report["lines"]
-    elif reference in (nodes := _current(store)):
-        report = _node(store, reference, nodes[reference])
-        lines = _node_lines(report)
-    elif members := {node: nodes[node] for node in nodes if node.startswith(f"{reference}.")}:
+    elif (record := find_run(store, reference)) is not None:
+        report = _run(store, record)
+        lines = _run_lines(report)
+    elif (artifact := find_artifact(store, reference)) is not None:
+        report = _node(store, artifact.node, artifact.fingerprint)
+        lines = _node_lines(report, _ladder(store, report))
+    elif members := {node: fp for node, fp in _current(store).items() if node.startswith(f"{reference}.")}:
         report = _workspace(store, members)
         lines = _workspace_lines(report)
-    elif "@" in reference or "/" in reference or _is_model(store, reference):
+    elif is_model(store, reference):
         report = _model(store, reference)
         lines = _model_lines(report)
     else:
         raise RefusedInput(
-            f"{reference!r} is no node or stage that has run here, no MODEL, MODEL@alias or MODEL/version, no doc:ID "
-            "and no file.\n"
-            f"  Nodes: {', '.join(nodes)}"
+            f"{reference!r} is no node or stage that has run here, no run, no MODEL, MODEL@alias or MODEL/version, no "
+            f"doc:ID and no file.\n  {known(store)}"
         )
     store.digests.save()
     print(json.dumps(report, indent=1) if args.json else "\n".join(lines))
@@ -75,10 +80,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _current(store: Store) -> dict[str, str]:
-    """The nodes of the newest runs and their fingerprints, in the order of the road."""
+    """Every node that has run and its fingerprint in the newest run that had it."""
     from tasks.runtime.runs import last_fingerprints
 
     return last_fingerprints(store.workspace)
+
+
+def _run(store: Store, record: RunRecord | None) -> dict[str, Any]:
+    assert record is not None
+    fields = record.model_dump(mode="json", include={"id", "config_file", "overrides", "started", "status"})
+    report = _workspace(store, {node: entry.fingerprint for node, entry in record.nodes.items()})
+    missing = [node for node in _current(store) if node not in record.nodes]
+    return {**report, "run": fields, "not_in_this_run": missing}
+
+
+def _run_lines(report: dict[str, Any]) -> list[str]:
+    run = report["run"]
+    started = run["started"][:16].replace("T", " ")
+    lines = textwrap.wrap(
+        f"run {run['id']}: {' '.join([run['config_file'], *run['overrides']])}, {run['status']}, started {started}",
+        WIDTH,
+        subsequent_indent="  ",
+    )
+    lines += _workspace_lines(report) if report["nodes"] else ["no node was reached"]
+    if report["not_in_this_run"]:
+        text = f"of earlier runs: {', '.join(report['not_in_this_run'])}  (textmill show NODE; textmill show last~1)"
+        lines += ["", *textwrap.wrap(text, WIDTH, subsequent_indent="  ")]
+    return lines
 
 
 def _workspace(store: Store, nodes: dict[str, str]) -> dict[str, Any]:
@@ -149,7 +177,25 @@ def _lineage(
                 yield from _lineage(store, before, depth + 1, seen)
 
 
-def _node_lines(report: dict[str, Any]) -> list[str]:
+def _ladder(store: Store, report: dict[str, Any]) -> list[str]:
+    """Of an evaluation the value ladder as `run` shows it; nothing for other artifacts."""
+    manifest = report["manifest"]
+    if manifest["kind"] != "Evaluation":
+        return []
+    from flows.running import judgements
+    from tasks.evaluation.ladder import ladder_table
+
+    costs = {}
+    for record in manifest["inputs"].values():
+        if execution := store.execution(store.workspace.artifact(record["node"], record["fingerprint"])):
+            costs[record["node"]] = execution.cpu_seconds
+    measured = (report["execution"] or {}).get("measured", {})
+    judged = judgements(store.workspace, manifest["metrics"]["test_digest"])
+    return ladder_table(manifest["metrics"], measured, costs, judged=max(1, judged))
+
+
+def _node_lines(report: dict[str, Any], ladder: list[str]) -> list[str]:
+    """`ladder`: shown in place of the figures, if it is one."""
     from flows.units import duration, size
 
     manifest, execution = report["manifest"], report["execution"]
@@ -167,7 +213,8 @@ def _node_lines(report: dict[str, Any]) -> list[str]:
             f"{size(execution['disk_bytes'])} on disk",
             *textwrap.wrap(versions, WIDTH, initial_indent="  with         ", subsequent_indent=" " * 15),
         ]
-    lines += ["", "made from", *_lineage_lines(report["lineage"]), "", "figures", *as_lines(manifest["metrics"])]
+    figures = ladder or ["figures", *as_lines(manifest["metrics"])]
+    lines += ["", "made from", *_lineage_lines(report["lineage"]), "", *figures]
     lines += ["", "config", *as_yaml(manifest["config"])]
     return lines
 
@@ -192,14 +239,6 @@ def _lineage_lines(lineage: list[dict[str, Any]]) -> list[str]:
 def _fitted(name: str, room: int) -> str:
     """A file's name in `room` columns: its beginning and its end tell most."""
     return name if len(name) <= room else f"{name[: room // 3]}…{name[room // 3 + 1 - room :]}"
-
-
-def _is_model(store: Store, name: str) -> bool:
-    from tasks.runtime.registry import Registry
-
-    with suppress(RefusedInput):
-        return bool(Registry.existing(store.workspace).versions(name))
-    return False
 
 
 def _model(store: Store, reference: str) -> dict[str, Any]:
@@ -238,39 +277,3 @@ def _model_lines(report: dict[str, Any]) -> list[str]:
     else:
         lines += ["", f"its artifact in this workspace is {report['artifact']}; the version is a full copy and stands"]
     return [*lines, "", report["card"].rstrip()]
-
-
-def _document(store: Store, reference: str) -> dict[str, Any]:
-    """The fate of a document, from the newest artifacts of the curation; of a labelled example its split."""
-    from flows.witnesses import labelled, quarantined, seen_by
-    from tasks.curation.fate import NoSuchDocument, tell_fate
-
-    nodes = _current(store)
-    missing = [node for node in ("ingest.corpus", "clean", "measure", "select") if node not in nodes]
-    if missing:
-        raise RefusedInput(f"{missing[0]} has not run here, so no document has a fate yet: textmill run --until select")
-    folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
-    labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
-    lid_model = _language_model(store, folders[2])
-    try:
-        return tell_fate(
-            reference, *folders, labels=labels, lid_model=lid_model, seen_by=partial(seen_by, store, nodes)
-        )
-    except NoSuchDocument as error:
-        if labels and (found := labelled(labels, reference)):
-            return found
-        aside = [line for folder in (folders[0], labels) if folder for line in quarantined(folder)]
-        told = "".join(f"\n  quarantined, and so without an id: {line}" for line in aside[:QUARANTINED_TOLD])
-        raise RefusedInput(f"{error}{told}") from None
-
-
-def _language_model(store: Store, measures: Path) -> Path | None:
-    """The file that the measures identified languages with, if it still lies where its name says."""
-    from flows.inputs import find_language_model
-
-    manifest, _ = store.verify(measures)
-    for name, sha256 in manifest.inputs["lid_model"].files.items() if manifest else ():
-        with suppress(RefusedInput):
-            file = find_language_model(name, store).files[0]
-            return file.path if file.sha256 == sha256 else None
-    return None

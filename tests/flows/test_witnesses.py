@@ -97,7 +97,7 @@ def test_a_name_alone_is_a_stage_or_a_model(
     monkeypatch.setattr(
         show, "_current", lambda _: {"ingest.corpus": "1", "finetune.base": "1", "finetune.frozen": "1"}
     )
-    monkeypatch.setattr(show, "_is_model", lambda _, name: name == "shop")
+    monkeypatch.setattr(show, "is_model", lambda _, name: name == "shop")
 
     def model(_: Any, name: str) -> dict[str, Any]:
         asked.append(name)
