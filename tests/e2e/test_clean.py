@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import signal
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.__main__ import main
 from tasks.runtime.registry import Registry
 from tasks.runtime.runs import RunRecord, new_run, under_way
 from tasks.runtime.workspace import Workspace, file_lock
@@ -48,51 +51,61 @@ def unneeded(copy: Textmill) -> Textmill:
     return copy
 
 
+def clean(textmill: Textmill, *arguments: str, code: int = 0) -> str:
+    """What the command says, called in this process: it starts none."""
+    with redirect_stdout(io.StringIO()) as out:
+        assert main(["clean", "--workspace", str(textmill.root), *arguments]) == code
+    return out.getvalue()
+
+
+def asked(textmill: Textmill, *arguments: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(clean(textmill, "--json", *arguments))
+    return report
+
+
 def nodes_to_remove(report: dict[str, Any]) -> list[str]:
     return sorted(row["path"].split("/")[1] for row in report["remove"] if row["path"].startswith("artifacts/"))
 
 
 def test_what_keeps_an_artifact(copy: Textmill, road: Road) -> None:
-    before = copy("clean", "--json").json
+    before = asked(copy)
     assert before["remove"] == []
     assert sorted(held["node"] for held in before["held"]) == sorted(NODES)
     reasons = {held["node"]: held["kept_for"] for held in before["held"]}
     assert reasons["evaluate"] == ["textmill.yaml", "last run", "tiny 1", "tiny 2", "tiny 3"]
     assert reasons["pretrain"][-1] == "tiny-encoder 1"
-    assert "Nothing to remove: everything is needed." in copy("clean").out
+    assert "Nothing to remove: everything is needed." in clean(copy)
     change_finetuning(copy)
-    assert copy("clean", "--json").json["remove"] == []  # for the versions, and for the last run
+    assert asked(copy)["remove"] == []  # for the versions, and for the last run
     forget_versions(copy)
-    assert copy("clean", "--json").json["remove"] == []  # for the last run
+    assert asked(copy)["remove"] == []  # for the last run
     newer_run(copy)
-    assert nodes_to_remove(copy("clean", "--json").json) == AFTER_FINETUNING
+    assert nodes_to_remove(asked(copy)) == AFTER_FINETUNING
     (copy.root / "second.yaml").write_text((road.root / "textmill.yaml").read_text())
     (copy.root / "compose.yaml").write_text("services: {web: {}}\n")  # none of ours
-    report = copy("clean", "--json").json
+    report = asked(copy)
     assert (report["remove"], report["notes"]) == ([], [])
 
 
 def test_without_yes_nothing_is_removed(unneeded: Textmill) -> None:
     there = {node: unneeded.artifacts(node) for node in NODES}
-    said = unneeded("clean").out
+    said = clean(unneeded)
     assert "6 folders to remove" in said
-    assert "Nothing was removed; to do it: textmill clean --yes" in said
+    assert f"Nothing was removed; to do it: textmill clean --yes --workspace {unneeded.root}" in said
     assert max(map(len, said.splitlines())) <= 100
     assert there == {node: unneeded.artifacts(node) for node in NODES}
-    above = unneeded("clean", "--workspace", unneeded.root.name, cwd=unneeded.root.parent).out
-    assert f"textmill clean --yes --workspace {unneeded.root.name}" in above
 
 
 def test_yes_removes_what_nothing_needs(unneeded: Textmill) -> None:
-    dry = unneeded("clean", "--json").json
-    report = unneeded("clean", "--yes", "--json").json
+    dry = asked(unneeded)
+    report = asked(unneeded, "--yes")
     assert report["removed"] == [row["path"] for row in dry["remove"]]
     assert report["freed_bytes"] == dry["bytes"] > 0
     assert [node for node in NODES if not unneeded.artifacts(node)] == [n for n in NODES if n in AFTER_FINETUNING]
     assert not list(unneeded.root.rglob(".doomed-*"))
     plan = unneeded.plan()
     assert {plan[node] for node in NODES if node not in AFTER_FINETUNING} == {("reuse", "")}
-    assert "Nothing to remove" in unneeded("clean", "--yes").out
+    assert "Nothing to remove" in clean(unneeded, "--yes")
 
 
 def test_leftovers_and_old_records(copy: Textmill) -> None:
@@ -111,7 +124,7 @@ def test_leftovers_and_old_records(copy: Textmill) -> None:
     resumed = workspace.work("compress", copy.artifacts("compress")[0].name)
     shutil.rmtree(copy.artifacts("compress")[0])
     resumed.mkdir(parents=True)
-    removed = copy("clean", "--yes", "--json").json["removed"]
+    removed = asked(copy, "--yes")["removed"]
     assert {"work/pretrain/" + "0" * 32, "artifacts/clean/" + half.name, "logs/20200101T000000Z"} <= set(removed)
     assert resumed.exists()  # the next run goes on from it
     kept = {path.name for path in workspace.runs.iterdir()}
@@ -122,23 +135,28 @@ def test_leftovers_and_old_records(copy: Textmill) -> None:
 
 def test_a_config_that_cannot_be_planned_keeps_what_its_runs_used(unneeded: Textmill) -> None:
     (unneeded.root / "textmill.yaml").write_text("model: {name: tiny}\nlabels: [\n")
-    report = unneeded("clean", "--json").json
+    report = asked(unneeded)
     assert nodes_to_remove(report) == []
     (note,) = report["notes"]
     assert "textmill.yaml cannot be planned, so all that its runs used is kept" in note
 
 
-def test_a_registry_that_cannot_be_asked_is_a_refusal(unneeded: Textmill) -> None:
-    refused = unneeded("clean", "--yes", code=2, MLFLOW_TRACKING_URI="http://127.0.0.1:9").err
-    assert "MLFLOW_TRACKING_URI" in refused
+def test_a_registry_that_cannot_be_asked_is_a_refusal(
+    unneeded: Textmill, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    clean(unneeded, "--yes", code=2)
+    assert "MLFLOW_TRACKING_URI" in capsys.readouterr().err
     assert unneeded.artifacts("evaluate")
 
 
-def test_the_own_registry_counts_beside_a_server(copy: Textmill, tmp_path: Path) -> None:
+def test_the_own_registry_counts_beside_a_server(
+    copy: Textmill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change_finetuning(copy)
     newer_run(copy)
-    other = f"sqlite:///{tmp_path / 'other.db'}"
-    assert copy("clean", "--json", MLFLOW_TRACKING_URI=other).json["remove"] == []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    assert asked(copy)["remove"] == []
 
 
 def test_what_a_run_under_way_uses_stays(unneeded: Textmill) -> None:
@@ -149,13 +167,13 @@ def test_what_a_run_under_way_uses_stays(unneeded: Textmill) -> None:
     (evaluated,) = unneeded.artifacts("evaluate")
     with under_way(workspace, record), file_lock(workspace.work("evaluate", evaluated.name).with_suffix(".lock")):
         newer_run(unneeded)
-        report = unneeded("clean", "--yes", "--json").json
+        report = asked(unneeded, "--yes")
     assert distilled.exists()
     assert evaluated.exists()
     (skipped,) = report["skipped"]
     assert "evaluate" in skipped
     assert "works on it" in skipped
-    unneeded("clean", "--yes")
+    clean(unneeded, "--yes")
     assert not distilled.exists()
     assert not evaluated.exists()
 
@@ -174,16 +192,17 @@ def test_a_kill_in_the_middle_leaves_no_half_artifact(unneeded: Textmill) -> Non
     assert doomed[0].exists(), "it was too fast to be caught"
     assert not artifact.exists()
     assert unneeded.plan()["compress"][0] == "run"
-    unneeded("clean", "--yes")
+    clean(unneeded, "--yes")
     assert not list(unneeded.root.rglob(".doomed-*"))
     assert not unneeded.artifacts("evaluate")
 
 
+@pytest.mark.long
 def test_cleaning_during_a_run(unneeded: Textmill) -> None:
     process = unneeded.start("run", "--json", "finetune.num_train_epochs=2", "--until", "finetune.base")
     try:
         while process.poll() is None:
-            unneeded("clean", "--yes", "--json")
+            clean(unneeded, "--yes", "--json")
             time.sleep(0.2)
         out, err = process.communicate()
     finally:

@@ -6,7 +6,9 @@ import re
 import subprocess
 from pathlib import Path
 
-from flows.__main__ import STOPPED, make_parser
+import pytest
+
+from flows.__main__ import STOPPED, _folded, main, make_parser
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,3 +33,40 @@ def test_two_calls_of_make_test_share_no_folder() -> None:
     assert all(name.startswith("build/pytest/") for name in made)
     ignored = subprocess.run(["git", "check-ignore", *made], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ignored.returncode in (0, 128)  # 128: no clone, so nothing to be ignored by
+
+
+def test_an_unknown_option_is_told_with_the_usage_of_its_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--onlyy", "select"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: textmill plan ")
+    assert "textmill plan: error: unrecognized arguments: --onlyy" in said
+
+
+def test_refusals_are_folded_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "textmill run a/rather/long/path/to/textmill.yaml finetune.learning_rate=3e-5 --until ingest.labels"
+    sentence = f"textmill: {'/'.join(['folder'] * 6)}: {'cannot be used as it stands, ' * 6}so do this: {command}"
+    message = f"{sentence}\n  Nodes: {'node, ' * 30}"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    for width in (60, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = _folded(message).splitlines()
+        assert [line for line in lines if len(line) > min(width, 100)] in ([], [f"  {command}"])
+        assert f"  {command}" in lines
+        assert " ".join(" ".join(lines).split()) == " ".join(message.split())
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    assert _folded(message) == message
+
+
+def test_a_typo_in_a_selection_is_told_before_missing_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "textmill.yaml"
+    file.write_text(
+        "model: {name: shop}\ningest: {corpus: {sources: [{name: a, path: gone.txt}]}, "
+        "labels: {sources: [{name: b, path: gone.csv}]}}\n"
+    )
+    for arguments in (["run", "--only", "finetun"], ["run", "--until", "finetun"], ["plan", "--force", "finetun"]):
+        assert main([arguments[0], str(file), *arguments[1:]]) == 2
+        assert "'finetun' is no stage or node of this road. Did you mean 'finetune'?" in capsys.readouterr().err
+    assert main(["run", str(file)]) == 2
+    assert "gone.txt" in capsys.readouterr().err

@@ -11,8 +11,11 @@ import pytest
 
 from tasks.runtime.artifact import MANIFEST
 from tasks.runtime.errors import RefusedInput, StageFailed
+from tasks.runtime.planning import Planner
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Stage
+from tasks.runtime.store import Store
+from tasks.runtime.workspace import Workspace
 from tests.runtime import toy
 from tests.runtime.toy_session import Road, call_of, new_road
 
@@ -111,6 +114,22 @@ def test_a_deleted_artifact_reruns_alone(road: Road) -> None:
         "join": ("reuse", "if copy.a comes out equal"),
     }
     assert road.run()[1] == ["copy.a"]
+
+
+def test_what_a_node_costs_is_known_when_its_artifacts_are_gone(road: Road) -> None:
+    planner = Planner(Store(Workspace(road.root)))
+    road.walk(planner)
+    before = {node.node: node.estimate for node in planner.nodes}
+    shutil.rmtree(road.root / "artifacts" / "copy.a")
+    planner = Planner(Store(Workspace(road.root)))
+    road.walk(planner)
+    known = {node.node: node.estimate for node in planner.nodes}
+    old, new = before["copy.a"], known["copy.a"]
+    assert old is not None
+    assert new is not None
+    assert (new.seconds, new.memory_bytes, new.disk_bytes) == (old.seconds, old.memory_bytes, old.disk_bytes)
+    assert new.seconds > 0
+    assert known["join"] == before["join"]
 
 
 def test_a_forced_node_runs_and_what_follows_is_reused(road: Road) -> None:
