@@ -37,13 +37,13 @@ def merged(earlier: str, head: str, sections: Mapping[str, str]) -> str:
     """A description with a new head and new sections; other sections, and what a person wrote above them, stand.
 
     Args:
-        head: one paragraph that begins with `Made by Textmill`.
+        head: one paragraph with the words `Made by Textmill`.
     """
     above, found = _split(earlier)
     found |= sections
     if above.startswith("# ") and f"\n{HEAD}" in above:  # a card, as older versions had it
         above = ""
-    own = [part for part in above.split("\n\n") if part and not part.startswith(HEAD)]
+    own = [part for part in above.split("\n\n") if part and HEAD not in part]
     above = "\n\n".join([head, *own])
     text = "\n\n".join([above, *(f"## {name}\n\n{found[name]}" for name in OURS if found.get(name))])
     return text if len(text) <= LIMIT else f"{text[: LIMIT - 2].rpartition(chr(10))[0]}\n…"
@@ -151,14 +151,14 @@ def made_from_section(nodes: Sequence[Node], own: str, experiment: str, files: s
         room: characters that the section may have.
     """
     lines = [f"[Files, model card and signature of this version]({files})", ""]
-    lines += ["| node | registered as | run | digest |", "|---|---|---|---|"]
+    lines += table(("node", "registered as", "run", "digest"), ())
     end = "`textmill show` tells it all, back to the input files."
     for index, node in enumerate(nodes):
         run = f"#/experiments/{experiment}/runs/{node.run}"
         links = [f"[run]({run})"] if node.run else []
         links += [f"[card]({run}/artifacts/card.md)"] if node.run and node.card else []
         name = "this version" if node.version == own else version_link(node.version) if node.version else ""
-        line = f"| {node.name} | {name} | {', '.join(links)} | `{node.digest[:12]}` |"
+        line = _row((node.name, name, ", ".join(links), f"`{node.digest[:12]}`"))
         if sum(map(len, lines)) + len(lines) + len(line) + len(end) + 40 > room:
             return "\n".join([*lines, "", f"… and {len(nodes) - index} more nodes: {end}"])
         lines.append(line)
@@ -174,7 +174,7 @@ def version_link(reference: str) -> str:
 def ledger_section(entries: Sequence[Entry], model: str, room: int = LIMIT - 600) -> str:
     """The changes of what is in use, newest first, as many as there is room for."""
     own = [entry for entry in entries if entry.model == model]
-    lines = ["| when (UTC) | who | what | champion | previous | gates | reason |", "|---|---|---|---|---|---|---|"]
+    lines = table(("when (UTC)", "who", "what", "champion", "previous", "gates", "reason"), ())
     used = sum(map(len, lines))
     for index, entry in enumerate(reversed(own)):
         line = _entry_row(entry)
@@ -199,7 +199,7 @@ def _entry_row(entry: Entry) -> str:
 
     what = f"{entry.action} {entry.version}" if entry.version else entry.action
     cells = (when, escaped(entry.who), what, linked(entry.after.champion), linked(entry.after.previous))
-    return "| " + " | ".join([*cells, gates, escaped(entry.reason[:200])]) + " |"
+    return _row((*cells, gates, escaped(entry.reason[:200])))
 
 
 def model_head(model: str, aliases: Aliases, unchecked: bool) -> str:
@@ -214,11 +214,12 @@ def model_head(model: str, aliases: Aliases, unchecked: bool) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
-    ]
+    return [_row(head), "|" + "---|" * len(head), *(_row(row) for row in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    """MLflow sets cells without a gap between them."""
+    return "| " + " | &ensp;".join(cells) + " |"
 
 
 def escaped(text: str) -> str:

@@ -82,7 +82,11 @@ class Pages:
         self._write(version, {**sections, pages.MADE_FROM: made_from}, tags)
 
     def _write(self, version: Version, sections: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        head = f"{pages.HEAD}: {version.variant} of {self.model}. Every figure was measured in the run that made it."
+        known = {**version.tags, **tags}
+        told = [f"macro-F1 {score[:5]}" for score in (known.get("test.macro_f1"),) if score]
+        told += [f"gates {gates}" for gates in (known.get("gates"),) if gates]
+        what = ", ".join([version.variant, *told])
+        head = f"{what}. {pages.HEAD}; every figure was measured in the run that made it."
         text = pages.merged(version.description, head, sections)
         if text != version.description:
             self.registry.describe(version, text)

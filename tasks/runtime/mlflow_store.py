@@ -103,5 +103,7 @@ def experiment_of(client: Any, workspace: Workspace, name: str) -> str:
                 f"--experiment-id {found.experiment_id}\n  Or give the model another name (model.name)."
             )
         return str(found.experiment_id)
+    kind = {"mlflow.experimentKind": "custom_model_development"}  # else its pages are about prompts and traces
     local = not os.environ.get("MLFLOW_TRACKING_URI")
-    return str(client.create_experiment(name, artifact_location=str(workspace.root / "mlflow") if local else None))
+    location = str(workspace.root / "mlflow") if local else None
+    return str(client.create_experiment(name, artifact_location=location, tags=kind))
