@@ -33,6 +33,15 @@ def first_rows(path: Path, columns: list[str]) -> pa.Table:
         return file.read_row_groups(groups, columns=columns)
 
 
+def values(table: pa.Table, column: str) -> NDArray[Any]:
+    """(N,) By way of Python's own numbers: pyarrow would load pandas, which takes longer than all else here."""
+    return np.array(table[column].to_pylist())
+
+
+def rows_at(table: pa.Table, places: Sequence[int]) -> list[dict[str, Any]]:
+    return [table.slice(place, 1).to_pylist()[0] for place in places]
+
+
 def fetch(documents: Path, ids: Collection[bytes]) -> dict[bytes, dict[str, Any]]:
     """Those of the documents (id, source, text, metadata) that are there."""
     wanted = sorted(ids)
@@ -47,7 +56,7 @@ def fetch(documents: Path, ids: Collection[bytes]) -> dict[bytes, dict[str, Any]
                 names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
                 places = [at for at, name in enumerate(names) if name in within]
                 if places:
-                    rows = file.read_row_group(group, columns=columns).take(places).to_pylist()
+                    rows = rows_at(file.read_row_group(group, columns=columns), places)
                     found |= {row["id"]: row for row in rows}
     return found
 
@@ -75,28 +84,24 @@ class Ledger:
     @property
     def steps(self) -> NDArray[np.object_]:
         """(N,) None where a document was kept."""
-        return np.asarray(self.table["step"].to_pylist(), object)
-
-    def rows(self, places: Sequence[int]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.table.take(pa.array(list(places), pa.int64())).to_pylist()
-        return rows
+        return np.array(self.table["step"].to_pylist(), object)
 
     def first(self, steps: Collection[str], most: int) -> dict[str, list[dict[str, Any]]]:
         """For each step the first rows that it dropped."""
         of_rows = self.steps
-        return {step: self.rows(np.flatnonzero(of_rows == step)[:most].tolist()) for step in steps}
+        return {step: rows_at(self.table, np.flatnonzero(of_rows == step)[:most].tolist()) for step in steps}
 
     def spread(self, step: str, most: int) -> list[dict[str, Any]]:
         """Pairs of a step from the least alike to the most, spread over their ranks; no kept document twice."""
         places = np.flatnonzero(self.steps == step)
         if not len(places):
             return []
-        jaccard = np.asarray(self.table["jaccard"].take(pa.array(places)).to_numpy(zero_copy_only=False), float)
-        order = places[np.argsort(jaccard, kind="stable")]
-        kept = np.asarray(self.table["matched_id"].take(pa.array(order)).to_pylist(), object)
-        order = order[np.sort(np.unique(kept.astype("S16"), return_index=True)[1])]  # of each kept one the least alike
+        jaccard = values(self.table, "jaccard").astype(float)
+        matched = np.array([name or b"" for name in self.table["matched_id"].to_pylist()], "S16")
+        order = places[np.argsort(jaccard[places], kind="stable")]
+        order = order[np.sort(np.unique(matched[order], return_index=True)[1])]  # of each kept one the least alike
         chosen = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))
-        return self.rows(order[chosen].tolist())
+        return rows_at(self.table, order[chosen].tolist())
 
 
 def held_out_texts(labels: Path, ids: set[str]) -> dict[str, str]:

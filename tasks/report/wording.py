@@ -11,7 +11,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 THIN = "\u202f"
-EXCERPT = 600
+EXCERPT, NAME = 600, 400
+"""Characters that are shown of a text, and of what is no text."""
 
 # What no page may hold (C0, C1, lone surrogates, non-characters), and marks that turn the direction of what follows.
 _UNSEEN = re.compile(
@@ -27,8 +28,10 @@ def visible(text: str) -> str:
 
 
 def user(text: object) -> Markup:
-    """A user's text, escaped, its direction kept to itself."""
-    return Markup('<bdi class="user">{}</bdi>').format(visible(str(text)))
+    """A user's text, escaped, its direction kept to itself; the beginning of one that is too long for a name."""
+    whole = str(text)
+    shown = whole if len(whole) <= NAME else whole[:NAME] + "…"
+    return Markup('<bdi class="user">{}</bdi>').format(visible(shown))
 
 
 def marked(text: str, spans: list[tuple[int, int]], *, tag: str = "mark", limit: int = EXCERPT) -> Markup:

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks.report.material import Absent, Material
-from tasks.report.samples import held_out_texts
+from tasks.report.samples import first_rows, held_out_texts, values
 from tasks.report.wording import marked, percent
 
 MOST_LABELS = 30
@@ -25,8 +24,8 @@ def build(material: Material) -> dict[str, Any]:
     if not file.is_file():
         raise Absent(f"The evaluation holds no predictions of {rung['title']}.")
     names: list[str] = labels.json("labels.json")
-    table = pq.read_table(file)
-    true, said = np.asarray(table["label"]), np.asarray(table["predicted"])
+    table = first_rows(file, ["id", "label", "predicted", "probs"])
+    true, said = values(table, "label"), values(table, "predicted")
     counts = np.zeros((len(names), len(names)), int)
     np.add.at(counts, (true, said), 1)
     order = np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_LABELS]

@@ -9,7 +9,7 @@ import numpy as np
 from tasks.report.charts.bar import bar
 from tasks.report.charts.histogram import Column, histogram
 from tasks.report.material import Material
-from tasks.report.samples import first_rows
+from tasks.report.samples import first_rows, values
 from tasks.report.wording import count, percent
 
 TABLE = "measures/measures.parquet"
@@ -17,13 +17,13 @@ TABLE = "measures/measures.parquet"
 
 def build(material: Material) -> dict[str, Any]:
     measures = material.node("measure")
-    table = first_rows(measures.folder / TABLE, ["words", "bytes", "language"])
-    words = np.asarray(table["words"])
+    table = first_rows(measures.folder / TABLE, ["words"])
+    words = values(table, "words")
     corpus = material.nodes.get("select")
     kept = np.ones(len(words), bool)
     if corpus:
-        decisions = first_rows(corpus.folder / "ledger.parquet", ["decision"])["decision"]
-        kept = np.asarray([decision == "kept" for decision in decisions.to_pylist()])[: len(words)]
+        kept = values(first_rows(corpus.folder / "ledger.parquet", ["decision"]), "decision") == "kept"
+        kept = kept[: len(words)]
         words = words[: len(kept)]
     columns = _columns(words, kept)
     middle = [int(value) for value in np.percentile(words[kept], [5, 50, 95])] if kept.any() else [0, 0, 0]
