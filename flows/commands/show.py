@@ -16,6 +16,7 @@ import argparse
 import json
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +192,9 @@ def _ladder(store: Store, report: dict[str, Any]) -> list[str]:
             costs[record["node"]] = execution.cpu_seconds
     measured = (report["execution"] or {}).get("measured", {})
     judged = judgements(store.workspace, manifest["metrics"]["test_digest"])
-    return ladder_table(manifest["metrics"], measured, costs, judged=max(1, judged))
+    with suppress(KeyError):  # an earlier version of the stage counted other things
+        return ladder_table(manifest["metrics"], measured, costs, judged=max(1, judged))
+    return []
 
 
 def _node_lines(report: dict[str, Any], ladder: list[str]) -> list[str]:
@@ -242,6 +245,7 @@ def _fitted(name: str, room: int) -> str:
 
 
 def _model(store: Store, reference: str) -> dict[str, Any]:
+    from tasks.promotion.journal import champion_note
     from tasks.runtime.registry import Registry
 
     registry = Registry(store.workspace)
@@ -252,6 +256,7 @@ def _model(store: Store, reference: str) -> dict[str, Any]:
         "model": version.model,
         "version": version.version,
         "aliases": aliases,
+        "champion": champion_note(registry, version.model) if "champion" in aliases else "",
         "tags": dict(version.tags),
         "folder": str(registry.folder(version)),
         "damage": list(registry.damage(version)),
@@ -272,6 +277,8 @@ def _model_lines(report: dict[str, Any]) -> list[str]:
         f"  digest       {tags.get('digest')}",
         f"  node         {tags.get('node')}, fingerprint {tags.get('fingerprint')}",
     ]
+    if report["champion"]:
+        lines.insert(1, f"  champion     {report['champion']}: textmill promote {report['model']} {report['version']}")
     if report["lineage"]:
         lines += ["", "made from", *_lineage_lines(report["lineage"])]
     else:

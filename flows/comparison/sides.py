@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ class _Gathering:
             labels=folders.get("ingest.labels"),
             config=side.config or {node: manifest.config for node, manifest in side.manifests.items()},
             figures={
-                node: main_figure(kinds[manifest.kind](node=node, fingerprint=manifest.fingerprint, path=folders[node]))
+                node: _figure(kinds[manifest.kind](node=node, fingerprint=manifest.fingerprint, path=folders[node]))
                 for node, manifest in side.manifests.items()
             },
         )
@@ -231,6 +232,13 @@ class _Gathering:
         """Of the classes; empty if the labelled data is gone."""
         record = evaluation.inputs["labels"]
         return _names(self.store.workspace.artifact(record.node, record.fingerprint))
+
+
+def _figure(artifact: Artifact) -> str:
+    """Empty for an artifact of an earlier version of its stage, which counted other things."""
+    with suppress(KeyError):
+        return main_figure(artifact)
+    return ""
 
 
 def _names(folder: Path) -> tuple[str, ...]:
