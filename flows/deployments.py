@@ -33,8 +33,8 @@ from tasks.runtime.errors import RefusedInput
 from tasks.runtime.workspace import Workspace
 
 ENTRYPOINT = "flows.corpus_to_model.corpus_to_model"  # of a module: nothing is fetched, and no folder put on the path
-CRON_SLUG = "server-start"
-"""Marks the schedule that `server start --cron` sets, and that alone it changes."""
+CRON_SLUG = "server start --cron"
+"""How the slug of the schedule begins that `server start --cron` sets, and that alone it changes."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,15 @@ def form(stages: Iterable[str], nodes: Iterable[str], *, only: str = "") -> dict
 
 def set_cron(client: SyncPrefectClient, deployment: UUID, cron: CronSchedule | None) -> None:
     """Set, change or (with none) remove the schedule of `server start --cron`; others are left alone."""
-    known = {schedule.slug: schedule for schedule in client.read_deployment_schedules(deployment)}
-    ours = known.get(CRON_SLUG)
-    if ours is not None and ours.schedule == cron and ours.active:
+    slug = f'{CRON_SLUG} "{cron.cron}" {cron.timezone}' if cron else ""  # the UI shows it in place of the times
+    ours = [one for one in client.read_deployment_schedules(deployment) if (one.slug or "").startswith(CRON_SLUG)]
+    if any(one.slug == slug and one.active for one in ours):
         return
-    if ours is not None:
-        client.delete_deployment_schedule(deployment, ours.id)
+    for one in ours:
+        client.delete_deployment_schedule(deployment, one.id)
     if cron is not None:
-        client.create_deployment_schedules(
-            deployment, [DeploymentScheduleCreate(schedule=cron, active=True, slug=CRON_SLUG)]
-        )
+        schedule = DeploymentScheduleCreate(schedule=cron, active=True, slug=slug)
+        client.create_deployment_schedules(deployment, [schedule])
 
 
 def _read_config(workspace: Workspace) -> tuple[str, list[str], str]:
@@ -160,7 +159,7 @@ def _put(
     wanted: dict[str, Any] = {
         "description": f"{part}, in the workspace `{workspace.root}`. What is unchanged is reused; a run that failed "
         "goes on where it was when it is retried.",
-        "tags": ["textmill", only or "road"],
+        "tags": [workspace.root.name, only or "road"],
         "parameters": {"only": only} if only else {},
         "parameter_openapi_schema": form(stages, nodes, only=only),
         "enforce_parameter_schema": True,

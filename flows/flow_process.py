@@ -7,6 +7,7 @@ run ended in a failed state: its message says what a person needs.
 from __future__ import annotations
 
 import os
+from typing import Any
 from uuid import UUID
 
 from flows.prefect_client import quick_imports
@@ -17,14 +18,16 @@ def main(flow_run_id: UUID) -> None:
     with quick_imports():
         from prefect._internal.control_listener import configure_from_env
         from prefect.engine import handle_engine_signals
-        from prefect.flow_engine import flow_run_logger, load_flow, load_flow_run, run_flow
+        from prefect.flow_engine import load_flow, load_flow_run, run_flow
+        from prefect.logging.loggers import flow_run_logger
 
     configure_from_env()  # how the worker tells a cancelled run from a killed one
     with handle_engine_signals(flow_run_id):
         flow_run = load_flow_run(flow_run_id)
         with quick_imports():
             flow = load_flow(flow_run)
-        run_flow(flow, flow_run=flow_run, error_logger=flow_run_logger(flow_run), return_type="state")
+        logger: Any = flow_run_logger(flow_run)
+        run_flow(flow, flow_run=flow_run, error_logger=logger, return_type="state")
 
 
 if __name__ == "__main__":

@@ -273,7 +273,7 @@ def _server_environment(workspace: Workspace) -> dict[str, str]:
         "PREFECT_HOME": str(workspace.prefect_home),
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_UI_API_URL": "/api",  # a path works under every port and through every tunnel
-        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its pages call an analytics host
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",

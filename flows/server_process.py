@@ -8,6 +8,7 @@ uses it, and, if a run started it, after a time in which no request came, no con
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import sys
@@ -67,10 +68,15 @@ def main(root: str, started_by: StartedBy, port: str, idle_seconds: str, keeper:
     )
     write_record(workspace, record)
 
+    pages = _pages_of_prefect()
+    if not os.access(pages, os.W_OK):  # Prefect would write a copy of its pages there
+        os.environ["PREFECT_UI_STATIC_DIRECTORY"] = str(workspace.prefect_home / "pages")
     with quick_imports():
+        import prefect
         import uvicorn
         from prefect.server.api.server import create_app
 
+        prefect.__ui_v2_static_path__ = pages / "none"  # the second edition of its pages calls an analytics host
         traffic = Traffic(create_app(final=True))
     config = uvicorn.Config(traffic, log_config=None, access_log=False, timeout_graceful_shutdown=3)
     server = uvicorn.Server(config)
@@ -102,6 +108,13 @@ def watch(workspace: Workspace, traffic: Traffic, idle_seconds: float, server: A
             server.should_exit = True
             time.sleep(10)
             os._exit(0)  # what could not end in time has nothing left to serve
+
+
+def _pages_of_prefect() -> Path:
+    spec = importlib.util.find_spec("prefect")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "server"
 
 
 def _ours(record: ServerRecord | None) -> bool:

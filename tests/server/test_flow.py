@@ -9,4 +9,4 @@ def test_the_form_is_flat_and_documented() -> None:
     for name, field in properties.items():
         assert field["type"] in ("string", "array"), name
         assert field["description"].endswith("."), name
-    assert corpus_to_model.parameters.required == ["config"]
+    assert corpus_to_model.parameters.required == []

@@ -19,6 +19,7 @@ from flows.__main__ import main
 from flows.server import (
     ServerRecord,
     ensure_server,
+    folder_id,
     lives,
     read_record,
     standing,
@@ -36,6 +37,10 @@ Standing = tuple[Workspace, ServerRecord]
 @pytest.fixture(autouse=True)
 def no_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
+def record(workspace: Workspace, pid: int, started: str) -> ServerRecord:
+    return ServerRecord(pid=pid, started=started, workspace=folder_id(workspace), port=1, log="", started_by="run")
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -73,10 +78,12 @@ def test_the_command_line(standing_server: Standing, capsys: pytest.CaptureFixtu
     workspace, server = standing_server
     assert main(["server", "status", "--json", "--workspace", str(workspace.root)]) == 0
     assert json.loads(capsys.readouterr().out) | {"pid": server.pid, "running": True, "url": server.url}
-    assert main(["server", "start", "--workspace", str(workspace.root)]) == 0
-    assert server.url in capsys.readouterr().out
+    assert main(["server", "status", "--workspace", str(workspace.root)]) == 0
+    told = capsys.readouterr().out
+    assert server.url in told
+    assert "MLflow and the worker do not run. Start them: textmill server start" in told
     assert main(["server", "stop", "--json", "--workspace", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out) == {"running": False}
+    assert json.loads(capsys.readouterr().out) == {"running": False, "stopped": []}
     assert main(["server", "status", "--workspace", str(tmp_path / "nowhere")]) == 2
     assert lives(server)
 
@@ -86,7 +93,7 @@ def test_a_record_of_another_process_is_stale(tmp_path: Path) -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         started = f"{int(start_time(other.pid).partition('@')[0]) - 1}@{start_time(other.pid).partition('@')[2]}"
-        write_record(workspace, ServerRecord(pid=other.pid, started=started, port=1, log="", started_by="run"))
+        write_record(workspace, record(workspace, other.pid, started))
         assert standing(workspace) is None
         assert stop_server(workspace) is None
         assert other.poll() is None  # a number used again is not our process
@@ -94,6 +101,17 @@ def test_a_record_of_another_process_is_stale(tmp_path: Path) -> None:
         other.kill()
         other.wait()
     assert start_time(other.pid) == ""
+
+
+def test_a_copy_does_not_take_the_original_s_server_for_its_own(standing_server: Standing, tmp_path: Path) -> None:
+    workspace, server = standing_server
+    copy = Workspace(tmp_path / "copy")
+    copy.root.mkdir()
+    shutil.copy(workspace.root / "server.json", copy.root)
+    assert read_record(copy) is None
+    assert standing(copy) is None
+    assert stop_server(copy) is None
+    assert lives(server)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"pid": 1}', "[]"])
@@ -105,7 +123,7 @@ def test_an_unreadable_record_is_none(tmp_path: Path, text: str) -> None:
 @pytest.mark.slow
 def test_two_starts_at_once_give_one_server_on_a_free_port(make_workspace: Make) -> None:
     workspace = make_workspace()
-    write_record(workspace, ServerRecord(pid=2**22 - 1, started="0@x", port=1, log="", started_by="run"))  # stale
+    write_record(workspace, record(workspace, 2**22 - 1, "0@x"))  # stale
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
