@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -30,6 +31,8 @@ from tasks.runtime.workspace import LockHeld, Workspace, file_lock, refuse_to_wa
 P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)
 
+PROMOTION_LOCK = ".promotion.lock"
+"""Held by who registers models."""
 Node = tuple[str, str]
 """A node and a fingerprint: names an artifact, made or to be made."""
 
@@ -56,8 +59,10 @@ class Leftover:
     path: Path
     size: int
     why: str
+    lock: Path | None = None
+    """Of who might be at work on it; None for what nobody touches."""
     node: Node | None = None
-    """Whose lock to take; None for what no run touches."""
+    """Whose work it is."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,9 @@ def remove(workspace: Workspace, cache: Cache) -> Removed:
     rubbish: list[Held | Leftover] = [*cache.unneeded, *cache.leftovers]
     for one in rubbish:
         node = (one.node, one.fingerprint) if isinstance(one, Held) else one.node
+        lock = _lock(workspace, node) if node else one.lock if isinstance(one, Leftover) else None
         try:
-            doomed = _set_aside(workspace, one.path, node)
+            doomed = _set_aside(workspace, one.path, lock, node)
         except LockHeld as held:
             skipped.append(f"{one.path.relative_to(workspace.root)}: {held} works on it")
             continue
@@ -149,20 +155,24 @@ def size_of(path: Path) -> int:
     return total
 
 
-def _set_aside(workspace: Workspace, path: Path, node: Node | None) -> Path | None:
-    """Rename a folder out of the way; None if a run that is under way is going to use it.
+def _set_aside(workspace: Workspace, path: Path, lock: Path | None, node: Node | None) -> Path | None:
+    """Rename a folder out of the way; None if a run that is under way is going to use it, or it is gone.
 
     Whoever starts a run saves its plan under the same lock, before it looks for any artifact.
+
+    Raises:
+        LockHeld: somebody works on it.
     """
-    if node is None:
-        with file_lock(workspace.deleting):
-            return set_aside(path)
-    lock = workspace.work(*node).with_name(f"{node[1]}.lock")
-    with file_lock(lock, refuse_to_wait), file_lock(workspace.deleting):
-        for run in records(workspace):
+    with file_lock(lock, refuse_to_wait) if lock else nullcontext(), file_lock(workspace.deleting):
+        for run in records(workspace) if node else ():
             if node in _nodes_of(run) and is_under_way(workspace, run):
                 return None
         return set_aside(path)
+
+
+def _lock(workspace: Workspace, node: Node) -> Path:
+    """What a run holds while it makes an artifact."""
+    return workspace.work(*node).with_name(f"{node[1]}.lock")
 
 
 def _of_configs(workspace: Workspace, runs: list[RunRecord], notes: list[str]) -> Iterator[tuple[str, set[Node]]]:
@@ -263,7 +273,9 @@ def _leftovers(
         node = _node(path)
         if node in needs and node not in manifests:
             continue  # the next run goes on from it
-        yield Leftover(path, size_of(path), "work of a run that ended", node)
+        yield Leftover(path, size_of(path), "work of a run that ended", node=node)
+    for path in sorted(workspace.root.glob(".registering-*")):
+        yield Leftover(path, size_of(path), "registration that ended", lock=workspace.root / PROMOTION_LOCK)
     for doomed in workspace.doomed():
         yield Leftover(doomed, size_of(doomed), "half deleted by a killed process")
 

@@ -82,7 +82,7 @@ class Workspace:
     def doomed(self) -> list[Path]:
         """Folders that processes which are dead now had begun to delete."""
         found = []
-        for pattern in ("*/.doomed-*", "artifacts/*/.doomed-*", "work/*/.doomed-*", "work/*/*/.doomed-*"):
+        for pattern in (".doomed-*", "*/.doomed-*", "artifacts/*/.doomed-*", "work/*/.doomed-*", "work/*/*/.doomed-*"):
             for path in self.root.glob(pattern):
                 pid = path.name.split("-")[-2]
                 if pid.isdigit() and not Path("/proc", pid).exists():

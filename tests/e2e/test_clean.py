@@ -124,7 +124,14 @@ def test_leftovers_and_old_records(copy: Textmill) -> None:
     resumed = workspace.work("compress", copy.artifacts("compress")[0].name)
     shutil.rmtree(copy.artifacts("compress")[0])
     resumed.mkdir(parents=True)
-    removed = asked(copy, "--yes")["removed"]
+    registering = workspace.root / ".registering-x"
+    registering.mkdir()
+    with file_lock(workspace.root / ".promotion.lock"):
+        report = asked(copy, "--yes")
+    removed = report["removed"]
+    (skipped,) = report["skipped"]
+    assert skipped.startswith(".registering-x: process")
+    assert asked(copy, "--yes")["removed"] == [registering.name]
     assert {"work/pretrain/" + "0" * 32, "artifacts/clean/" + half.name, "logs/20200101T000000Z"} <= set(removed)
     assert resumed.exists()  # the next run goes on from it
     kept = {path.name for path in workspace.runs.iterdir()}
