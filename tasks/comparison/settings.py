@@ -14,7 +14,7 @@ NAMES = ("kind", "name", "step", "rung")
 @dataclass(frozen=True)
 class Difference:
     key: str
-    """Dotted; an entry of a list by what it is called: `select.rules[word_count].minimum`."""
+    """Dotted, as in an override; an entry of a list by what it is called: `select.rules.word_count.minimum`."""
     a: Any
     b: Any
 
@@ -27,7 +27,7 @@ def differences(a: Any, b: Any, key: str = "") -> Iterator[Difference]:
             yield Difference(f"{key}.kind".removeprefix("."), a.get("kind", ABSENT), b.get("kind", ABSENT))
             return
         for name in dict.fromkeys((*a, *b)):
-            inner = f"{key}{name}" if name.startswith("[") else f"{key}.{name}".removeprefix(".")
+            inner = f"{key}.{name[1:-1] if name.startswith('[') else name}".removeprefix(".")
             yield from differences(a.get(name, ABSENT), b.get(name, ABSENT), inner)
     elif a != b:
         yield Difference(key, _plain(a), _plain(b))

@@ -21,12 +21,12 @@ RULES = {"rules": [{"kind": "word_count", "minimum": 4}, {"kind": "lorem_ipsum"}
         (
             RULES,
             {"rules": [{"kind": "lorem_ipsum"}, {"kind": "word_count", "minimum": 5}]},
-            [Difference("rules[word_count].minimum", 4, 5)],
+            [Difference("rules.word_count.minimum", 4, 5)],
         ),
         (
             RULES,
             {"rules": [{"kind": "lorem_ipsum"}]},
-            [Difference("rules[word_count]", {"kind": "word_count", "minimum": 4}, ABSENT)],
+            [Difference("rules.word_count", {"kind": "word_count", "minimum": 4}, ABSENT)],
         ),
         (
             {"objective": {"kind": "mlm", "share": 0.15}},

@@ -14,7 +14,7 @@ def test_two_runs_with_another_threshold(copy: Textmill, road: Road) -> None:
     report = copy("compare", "last~1", "last", "--json", "--moved", str(moved)).json
     assert report["a"]["name"] == road.report["run"]
     assert report["settings"] == [
-        {"key": "select.rules[word_count].minimum", "a": 4, "b": 13},
+        {"key": "select.rules.word_count.minimum", "a": 4, "b": 13},
         {"key": "finetune.dropout", "a": 0.1, "b": 0.2},  # from the records: no node of B has used it yet
     ]
     assert report["nodes"]["different"] == ["select"]
