@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -133,12 +134,15 @@ def test_predict(road: Road, tmp_path: Path) -> None:
 def test_show(road: Road, tmp_path: Path) -> None:
     show = road.textmill
     nodes = show("show").out
+    assert nodes.startswith(f"run {road.report['run']}: textmill.yaml, completed")
     assert "finetune.adapted" in nodes
     assert [row["state"] for row in show("show", "--json").json["nodes"]] == ["intact"] * 16
 
     node = show("show", "finetune.adapted").out
     for word in ("learning_rate", "pretrain", "select", "data/events.jsonl", "base/model.safetensors"):
         assert word in node
+    ladder = [line for line in road.textmill("show", "evaluate").out.splitlines() if "student int8" in line]
+    assert re.search(r"^10 student int8 +0\.\d\d ±", ladder[0])
     files = {name for entry in show("show", "evaluate", "--json").json["lineage"] for name in entry.get("files", ())}
     assert {"data/events.jsonl", "data/labels.csv", "data/general.txt", "base/model.safetensors"} <= files
 
