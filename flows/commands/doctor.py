@@ -12,8 +12,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.arguments import DEFAULT_CONFIG, add_config, add_json, config_arguments
+
+if TYPE_CHECKING:
+    from tasks.runtime.workspace import Workspace
 
 PINS = Path(__file__).parents[2] / "infra" / "constraints.txt"
 GIGABYTE = 10**9
@@ -197,8 +201,35 @@ def _workspace(args: argparse.Namespace) -> Iterator[Finding]:
     yield Finding("input files", True, f"{len(loaded.inputs.corpus.files) + len(loaded.inputs.labels.files)} found")
     ready = sum(node.certain for node in plan.nodes)
     yield Finding("nodes", True, f"{ready} of {len(plan.nodes)} are reusable")
+    yield from _champion(loaded.store.workspace, loaded.config.model.name)
     if args.verify:
         yield from _verify(loaded.store)
+
+
+def _champion(workspace: Workspace, model: str) -> Iterator[Finding]:
+    """What is in use, and whether its gates were asked and its files are whole."""
+    from tasks.promotion.journal import champion_note
+    from tasks.runtime.errors import TextmillError
+    from tasks.runtime.mlflow_store import reported
+    from tasks.runtime.registry import Registry
+
+    try:
+        with reported(workspace):
+            registry = Registry.existing(workspace)
+            champion = registry.aliases(model).get("champion")
+            if champion is None:
+                return
+            version = registry.get(model, champion)
+            if damage := registry.damage(version):
+                again = "textmill run registers it again, as a new version"
+                yield Finding("champion", False, f"{model} version {champion} is damaged: {damage[0]}", again)
+            elif note := champion_note(registry, model):
+                yield Finding("champion", False, note, f"textmill promote {model} {champion} judges it")
+            else:
+                yield Finding("champion", True, f"{model} version {champion} ({version.variant})")
+    except TextmillError as error:
+        if (workspace.root / "mlflow.db").is_file() or os.environ.get("MLFLOW_TRACKING_URI"):
+            yield Finding("champion", False, str(error).partition("\n")[0], "see above")
 
 
 def _verify(store: object) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.promotion.gates import Verdict
-from tasks.promotion.ledger import Aliases, Entry, recorded
+from tasks.promotion.ledger import Aliases, Entry, recorded, unchecked
 from tasks.promotion.publish import Pages
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.mlflow_store import reported
@@ -115,6 +115,14 @@ class Journal:
 
     def _actual(self) -> Aliases:
         return _aliases(self.registry.aliases(self.model))
+
+
+def champion_note(registry: Registry, model: str) -> str:
+    """A sentence if a model's champion was set by hand, so that its gates were not checked; else nothing."""
+    champion = registry.aliases(model).get("champion")
+    if not unchecked(read_ledger(registry.workspace.ledger), model, champion):
+        return ""
+    return f"version {champion} was set as champion by hand: gates not checked"
 
 
 def _aliases(found: Mapping[str, int]) -> Aliases:

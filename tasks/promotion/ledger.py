@@ -55,7 +55,8 @@ def undoable(entries: Sequence[Entry], model: str) -> Entry | None:
             continue
         match entry.action:
             case "promote":
-                standing.append(entry)
+                if entry.before != entry.after:  # else it judged a champion that was set by hand
+                    standing.append(entry)
             case "rollback":
                 standing.pop()
             case "external" | "reject":

@@ -92,6 +92,11 @@ class Promotion:
             return f"{which} ({self.variant}) is challenger; all gates passed. {now}\n  {why}: {command}"
         assert self.verdict is not None
         why = "; ".join(gate.note for gate in self.verdict.refused)
+        if self.champion == self.candidate:
+            return (
+                f"version {self.candidate} was set as champion by hand, and its gates refuse it: it {why}.\n"
+                f'  It is still in use. To accept it: {command} --override "why"'
+            )
         return (
             f"version {self.candidate} stays challenger: it {why}.\n"
             f'  {now} To promote all the same: {command} --override "why"'

@@ -11,24 +11,19 @@ from typing import get_args
 
 from pipeline_config.promotion import PromotionConfig, Variant
 from tasks.promotion.card import model_card
-from tasks.promotion.figures import FIGURES, PREDICTIONS, Measured, example_text, figures, measure
+from tasks.promotion.figures import FIGURES, PREDICTIONS, Measured, figures, measure
 from tasks.promotion.gates import Verdict, judge
 from tasks.promotion.journal import Journal, promotion_lock
-from tasks.promotion.ledger import Aliases, promoted, rejected, undoable, withdrawn
+from tasks.promotion.ledger import Aliases, promoted, rejected, unchecked, undoable, withdrawn
 from tasks.promotion.outcome import Promotion, Registered
 from tasks.promotion.publish import Pages
-from tasks.runtime.artifact import Artifact, Checkpoint, CompressedModel, Evaluation, TaskModel, files_of
-from tasks.runtime.data_card import data_card
+from tasks.promotion.register import CARD, register_encoder, register_model, summary
+from tasks.runtime.artifact import Artifact, Checkpoint, CompressedModel, Evaluation, TaskModel
 from tasks.runtime.errors import RefusedInput
-from tasks.runtime.model_folder import Served
 from tasks.runtime.registry import Registry, Version
 
 VARIANTS: tuple[str, ...] = get_args(Variant)
 JUDGED = "textmill/evaluation"
-CARD = "README.md"
-HERE = Path(__file__).parent
-TORCH_PACKAGES = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
-ONNX_PACKAGES = ("numpy", "onnxruntime", "tokenizers")
 
 
 def register_and_promote(
@@ -66,12 +61,12 @@ def register_and_promote(
         registered: list[Registered] = []
         for variant in [name for name in VARIANTS if name in rows]:
             artifact = made[rows[variant]]
-            version, new = _register(registry, model, variant, artifact, labels, run_ids.get(artifact.node, ""))
+            version, new = register_model(registry, model, variant, artifact, labels, run_ids.get(artifact.node, ""))
             found[variant] = version
-            registered.append(_summary(version, new))
+            registered.append(summary(version, new))
         if checkpoint is not None:
-            encoder, new = _register_encoder(registry, model, checkpoint, run_ids.get(checkpoint.node, ""))
-            registered.append(_summary(encoder, new))
+            encoder, new = register_encoder(registry, model, checkpoint, run_ids.get(checkpoint.node, ""))
+            registered.append(summary(encoder, new))
         for variant, version in found.items():
             found[variant] = _attach(registry, version, made[rows[variant]], config, evaluation, aliases.champion)
         candidate = found[config.variant]
@@ -123,7 +118,8 @@ def promote(
         candidate = registry.get(model, version)
         journal = Journal(registry, model)
         aliases = journal.settle()
-        return _decide(journal, candidate, aliases, config, move=True, override=override, reason=reason, who=who)
+        given = {"override": override, "reason": reason, "who": who}
+        return _decide(journal, candidate, aliases, config, move=True, asked=True, **given)
 
 
 def reject(registry: Registry, *, model: str, version: int, reason: str, who: str) -> None:
@@ -170,6 +166,7 @@ def _decide(
     override: str,
     reason: str = "",
     who: str = "",
+    asked: bool = False,
 ) -> Promotion:
     outcome = Promotion(
         model=candidate.model,
@@ -182,9 +179,13 @@ def _decide(
     )
     registry = journal.registry
     registry.check_intact(candidate)
+    rival, after = aliases.champion, promoted(aliases, candidate.version)
     if aliases.champion == candidate.version:
-        return outcome
-    verdict = _verdict(registry, stored(registry, candidate), candidate, config, aliases.champion)
+        if not (asked and unchecked(journal.entries(), candidate.model, candidate.version)):
+            return outcome
+        # Somebody set it by hand. It is judged now, against the champion before it, and nothing moves.
+        rival, after = _before_by_hand(journal, candidate), aliases
+    verdict = _verdict(registry, stored(registry, candidate), candidate, config, rival)
     outcome = replace(outcome, verdict=verdict)
     pages = Pages(registry, candidate.model)
     if not move or not (verdict.passed or override):
@@ -192,9 +193,17 @@ def _decide(
         return outcome
     against = "" if verdict.passed else override
     pages.gates(candidate, verdict, against)
-    after = promoted(aliases, candidate.version)
     journal.change(journal.entry("promote", aliases, after, verdict, against or reason, who=who))
     return replace(outcome, promoted=True, champion=candidate.version, overridden=against)
+
+
+def _before_by_hand(journal: Journal, champion: Version) -> int | None:
+    """The champion before somebody set this one by hand, if it is still there."""
+    for entry in reversed(journal.entries()):
+        if (entry.model, entry.action, entry.after.champion) == (champion.model, "external", champion.version):
+            there = {one.version for one in journal.registry.versions(champion.model)}
+            return entry.before.champion if entry.before.champion in there - {champion.version} else None
+    return None
 
 
 def _verdict(
@@ -218,39 +227,6 @@ def stored(registry: Registry, version: Version) -> Measured | None:
         return None
     measured = Measured.read(folder)
     return measured if measured is not None and _digest(folder) == version.tags["figures"] else None
-
-
-def _register(
-    registry: Registry, model: str, variant: str, artifact: Artifact, labels: Path, run_id: str
-) -> tuple[Version, bool]:
-    torch = isinstance(artifact, TaskModel)
-    served = Served(
-        code=HERE / ("pyfunc_torch.py" if torch else "pyfunc_onnx.py"),
-        packages=TORCH_PACKAGES if torch else ONNX_PACKAGES,
-        example=example_text(labels),
-    )
-    files = {
-        name.removeprefix("model/"): path
-        for name, path in files_of(artifact.path).items()
-        if not name.startswith("predictions/")
-    }
-    return registry.register(model, variant=variant, artifact=artifact, files=files, served=served, run_id=run_id)
-
-
-def _register_encoder(registry: Registry, model: str, checkpoint: Checkpoint, run_id: str) -> tuple[Version, bool]:
-    files = {
-        name.removeprefix("model/"): path
-        for name, path in files_of(checkpoint.path).items()
-        if name.startswith("model/")
-    }
-    version, new = registry.register(
-        f"{model}-encoder", variant="encoder", artifact=checkpoint, files=files, served=None, run_id=run_id
-    )
-    if new:
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / CARD).write_text(data_card(checkpoint.manifest), encoding="utf-8")
-            version = registry.attach(version, Path(folder), {})
-    return version, new
 
 
 def _attach(
@@ -296,10 +272,6 @@ def _digest(folder: Path) -> str:
     for name in (FIGURES, PREDICTIONS):
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()
-
-
-def _summary(version: Version, new: bool) -> Registered:
-    return Registered(version.model, version.version, version.variant, version.digest, version.node, new)
 
 
 def _sibling(artifact: Artifact, name: str) -> Path:

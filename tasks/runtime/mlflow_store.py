@@ -94,6 +94,7 @@ def tracking_address(workspace: Workspace) -> str:
 
 def experiment_of(client: Any, workspace: Workspace, name: str) -> str:
     """The id of the experiment `name`; it is made with its files in the workspace if the database is there too."""
+    kind = {"mlflow.experimentKind": "custom_model_development"}  # else its pages are about prompts and traces
     found = client.get_experiment_by_name(name)
     if found is not None:
         if found.lifecycle_stage != "active":
@@ -102,8 +103,10 @@ def experiment_of(client: Any, workspace: Workspace, name: str) -> str:
                 f"MLFLOW_TRACKING_URI={shown_address(workspace)} mlflow experiments restore "
                 f"--experiment-id {found.experiment_id}\n  Or give the model another name (model.name)."
             )
+        for key, value in kind.items():
+            if key not in found.tags:
+                client.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
-    kind = {"mlflow.experimentKind": "custom_model_development"}  # else its pages are about prompts and traces
     local = not os.environ.get("MLFLOW_TRACKING_URI")
     location = str(workspace.root / "mlflow") if local else None
     return str(client.create_experiment(name, artifact_location=location, tags=kind))
