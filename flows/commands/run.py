@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         _report(loaded, outcome, terminal)
         terminal.line(f"{duration(time.monotonic() - began)}{_costs(loaded, outcome)}")
+        terminal.line(f"report: {_report_file(loaded, outcome)}")
         _next_steps(loaded, outcome, terminal)
     if outcome.promotion is not None and outcome.promotion.refused:
         raise GateRefused(outcome.promotion.sentence(_where(loaded)))
@@ -71,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Terminal) -> Outcome:
     """Run as the Prefect flow, in this process, in the foreground."""
-    import os
 
     from flows.prefect_client import connect, quick_imports, server_needed
     from tasks.runtime.reachable import check_reachable
@@ -146,6 +147,13 @@ def _costs(loaded: Loaded, outcome: Outcome) -> str:
     disk = sum(one.disk_bytes for _, one in executions if one)
     most = f", {size(memory)} memory at most" if memory else ""
     return f"{most}, {size(disk)} of artifacts on disk"
+
+
+def _report_file(loaded: Loaded, outcome: Outcome) -> Path:
+    from tasks.report.page import FILE
+
+    folder = loaded.store.workspace.runs / outcome.record.id
+    return Path(os.path.relpath(folder / FILE))
 
 
 def _next_steps(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:

@@ -82,9 +82,30 @@ class Material:
                 entry = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(entry, dict) and entry.get("model") == self.model:
+            sides = [entry.get("from"), entry.get("to")] if isinstance(entry, dict) else [None]
+            if all(isinstance(side, dict) for side in sides) and entry.get("model") == self.model:
                 found.append(entry)
         return found
+
+    @property
+    def champion(self) -> int | None:
+        """The version in use: as the ledger left it, else as the run did."""
+        if self.ledger:
+            version = (self.ledger[-1].get("to") or {}).get("champion")
+            return version if isinstance(version, int) else None
+        return (self.record.promotion or {}).get("champion")
+
+    @property
+    def set_by_hand(self) -> bool:
+        """Whether no gate was asked about the version in use, and none overridden."""
+        champion = self.champion
+        for entry in reversed(self.ledger):
+            before, after = ((entry.get(side) or {}).get("champion") for side in ("from", "to"))
+            if after == champion and entry.get("action") == "promote":
+                return False
+            if after == champion != before and entry.get("action") == "external":
+                break
+        return champion is not None
 
     @cached_property
     def rung(self) -> dict[str, Any]:

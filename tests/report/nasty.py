@@ -72,7 +72,7 @@ TEXTS = [
     f"{sentence(101, 30)} {LEAK} {NASTY}",
     f"{NEAR} {NASTY}",
     changed(f"{NEAR} {NASTY}", 40, "<b>other</b>"),
-    f"# # # # # # # # # # # {NASTY}",
+    f"{sentence(7)} {'# ' * 30}{SCRIPT}",
     f"short {SCRIPT}",
     LONG,
     f"{sentence(300)} {LONG[:200_000]}",

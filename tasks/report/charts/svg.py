@@ -70,7 +70,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round values between `low` and `high`, 1, 2 or 5 times a power of ten apart."""
     span = (high - low) or 1.0
     power = 10.0 ** floor(log10(span / about))
-    step = next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= about)
+    step = next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= about + 1e-9)
     first = floor(low / step + 0.999999)
     return [round(at * step, 10) for at in range(first, first + 20) if at * step <= high + step * 1e-9]
 

@@ -10,6 +10,7 @@ from tasks.report.wording import signed
 
 REACH = 20.0
 """Hundredths on each side of the threshold that are drawn."""
+MOST_ENTRIES = 20
 MEANING = {
     "above majority": "It must beat always naming the most frequent label.",
     "above TF-IDF": "It must beat word counts with a linear model, which cost next to nothing.",
@@ -18,8 +19,9 @@ MEANING = {
 }
 ACTIONS = {
     "promote": "put into use by Textmill",
+    "reject": "rejected by a person who was asked",
     "rollback": "taken back",
-    "external": "set by hand in the registry: gates not checked",
+    "external": "set by hand in the registry",
 }
 
 
@@ -74,17 +76,15 @@ def _history(material: Material) -> dict[str, Any]:
             "when": str(entry.get("when", "")),
             "who": str(entry.get("who", "")),
             "action": ACTIONS.get(str(entry.get("action")), str(entry.get("action"))),
-            "before": (entry.get("from") or {}).get("champion"),
-            "after": (entry.get("to") or {}).get("champion"),
-            "verdict": str(entry.get("verdict", "")),
+            "before": entry["from"].get("champion"),
+            "after": entry["to"].get("champion"),
+            "verdict": "not checked" if entry.get("action") == "external" else str(entry.get("verdict", "")),
             "reason": str(entry.get("reason", "")),
-            "external": entry.get("action") == "external",
         }
         for entry in material.ledger
     ]
-    in_use = entries[-1] if entries else None
     return {
-        "history": entries[-20:][::-1],
-        "older": max(0, len(entries) - 20),
-        "external": in_use if in_use and in_use["external"] and in_use["after"] else None,
+        "history": entries[: -MOST_ENTRIES - 1 : -1],
+        "older": max(0, len(entries) - MOST_ENTRIES),
+        "unchecked": material.champion if material.set_by_hand else None,
     }

@@ -45,25 +45,25 @@ def _verdict(material: Material) -> tuple[Standing, str]:
     if refused := [gate for gate in gates if not gate["passed"]]:
         why = "; it ".join(gate["note"] for gate in refused if gate["note"]) or "a gate refused it"
         return REFUSED, f"{which} was not put into use, because it {why}; {stays}."
-    why = "it was taken out of use before, and so" if outcome["withdrawn"] else "it"
-    return (
-        OPEN,
-        f"{which} passed all {plural(len(gates), 'gate')}; {why} waits for a person to put it into use; {stays}.",
-    )
+    passed = f"{which} passed all {plural(len(gates), 'gate')}"
+    if outcome.get("rejected"):
+        return REFUSED, f"{passed}, but a person who was asked rejected it; {stays}."
+    why = "since it was taken out of use before, it" if outcome["withdrawn"] else "it"
+    return OPEN, f"{passed}; {why} waits for a person to put it into use; {stays}."
 
 
 def _since(material: Material) -> str:
-    """What came into use after the run, by the ledger; empty if nothing did."""
-    outcome = material.record.promotion
-    if outcome is None or not material.ledger:
+    """What came into use after the run, by the ledger, and whether its gates were asked; empty if there is no such."""
+    if material.record.promotion is None:
         return ""
-    last = material.ledger[-1]
-    now, then = (last.get("to") or {}).get("champion"), outcome["champion"]
-    if now == then:
-        return ""
-    what = f"version {now} is in use" if now else "no version is in use"
-    by_hand = ", set by hand in the registry: its gates were not checked" if last.get("action") == "external" else ""
-    return f"Since {last.get('when', '')} {what}{by_hand}."
+    now, then, said = material.champion, material.record.promotion["champion"], []
+    if now != then:
+        said.append(
+            f"Since {material.ledger[-1].get('when', '')} {f'version {now}' if now else 'no version'} is in use."
+        )
+    if material.set_by_hand:
+        said.append(f"Version {now} was set by hand in the registry: its gates were not checked.")
+    return " ".join(said)
 
 
 def _without_promotion(material: Material) -> tuple[Standing, str]:
