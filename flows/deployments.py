@@ -20,8 +20,10 @@ from prefect.client.schemas.actions import (
     WorkPoolCreate,
     WorkPoolUpdate,
 )
+from prefect.client.schemas.filters import DeploymentFilter, WorkPoolFilter
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
@@ -33,6 +35,8 @@ from tasks.runtime.errors import RefusedInput
 from tasks.runtime.workspace import Workspace
 
 ENTRYPOINT = "flows.corpus_to_model.corpus_to_model"  # of a module: nothing is fetched, and no folder put on the path
+ROAD = "road"
+"""Tag of the deployments of the whole road."""
 CRON_SLUG = "server start --cron"
 """How the slug of the schedule begins that `server start --cron` sets, and that alone it changes."""
 
@@ -43,7 +47,7 @@ class Deployed:
     names: tuple[str, ...]
     """Of the deployments, with the flow's before them; the whole road first."""
     note: str = ""
-    """Why there are none for the stages."""
+    """Why there are none for the stages, or none that follow the config."""
 
 
 def deploy(client: SyncPrefectClient, workspace: Workspace, *, shared: bool) -> Deployed:
@@ -54,6 +58,8 @@ def deploy(client: SyncPrefectClient, workspace: Workspace, *, shared: bool) -> 
     """
     model, nodes, note = _read_config(workspace)
     pool = _make_pool(client, workspace, shared)
+    if note and (standing := _standing_road(client, pool)):  # a config that is being edited changes nothing
+        return Deployed(pool, (standing,), note)
     flow_id = client.create_flow(corpus_to_model)
     stages = list(dict.fromkeys(node.partition(".")[0] for node in nodes))
     name = _free_name(client, model or pool, pool, workspace) if shared else model or pool
@@ -99,12 +105,21 @@ def set_cron(client: SyncPrefectClient, deployment: UUID, cron: CronSchedule | N
 
 
 def _read_config(workspace: Workspace) -> tuple[str, list[str], str]:
-    """The model's name and the nodes of the road; without a valid config nothing of both is known, but why."""
+    """The model's name and the nodes of the road; of a config that does not hold neither is known, but why."""
     try:
         loaded = load_checked(ConfigArguments(workspace.root / DEFAULT_CONFIG, ()))
     except RefusedInput as error:
-        return "", [], f"Only the whole road is deployed, without choices in its form: {error}"
+        return "", [], f"{DEFAULT_CONFIG} does not hold: {error}"
     return loaded.config.model.name, list(stages_of(loaded.config)), ""
+
+
+def _standing_road(client: SyncPrefectClient, pool: str) -> str:
+    found = client.read_deployments(
+        work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [pool]}}),
+        deployment_filter=DeploymentFilter.model_validate({"tags": {"all_": [ROAD]}}),
+        sort=DeploymentSort.UPDATED_DESC,
+    )
+    return f"{corpus_to_model.name}/{found[0].name}" if found else ""
 
 
 def _make_pool(client: SyncPrefectClient, workspace: Workspace, shared: bool) -> str:
@@ -159,7 +174,7 @@ def _put(
     wanted: dict[str, Any] = {
         "description": f"{part}, in the workspace `{workspace.root}`. What is unchanged is reused; a run that failed "
         "goes on where it was when it is retried.",
-        "tags": [workspace.root.name, only or "road"],
+        "tags": [workspace.root.name, only or ROAD],
         "parameters": {"only": only} if only else {},
         "parameter_openapi_schema": form(stages, nodes, only=only),
         "enforce_parameter_schema": True,

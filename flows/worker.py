@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,8 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
+
+from flows.arguments import DEFAULT_CONFIG
 
 MISSED_AFTER = timedelta(seconds=60)
 STOP_SECONDS = 10.0
@@ -32,7 +34,9 @@ with warnings.catch_warnings():
         """Runs flow runs in the folder of the workspace, in processes that end when it ends."""
 
         folder: Path
+        redeploy: Callable[[], object]
         stopping = False
+        _deployed: tuple[int, ...] = ()
 
         async def run(
             self, flow_run: FlowRun, configuration: ProcessJobConfiguration, task_status: Any = None
@@ -43,6 +47,7 @@ with warnings.catch_warnings():
 
         async def setup(self) -> None:
             await super().setup()
+            self._deployed = self._config()
             for run in await self._runs_in(StateType.PENDING, StateType.RUNNING, StateType.CANCELLING):
                 if run.labels.get("prefect.worker.name", self.name) == self.name:
                     cancelling = run.state is not None and run.state.is_cancelling()
@@ -51,10 +56,19 @@ with warnings.catch_warnings():
         async def get_and_submit_flow_runs(self) -> list[FlowRun]:
             if self.stopping:
                 return []
+            if self._config() != self._deployed:
+                await asyncio.to_thread(self.redeploy)  # the choices in the forms are the nodes of the config
+                self._deployed = self._config()
             now = datetime.now(UTC)
             for run in missed(await self._runs_in(StateType.SCHEDULED), now):
                 await self._end(run, skipped(run))
             return await super().get_and_submit_flow_runs()
+
+        def _config(self) -> tuple[int, ...]:
+            """Changes with the config file."""
+            file = self.folder / DEFAULT_CONFIG
+            stat = file.stat() if file.exists() else None
+            return (stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else ()
 
         async def run_until_terminated(self) -> None:
             """Until SIGTERM: then the run that is on gets it too, and time to report its end to Prefect."""

@@ -41,15 +41,17 @@ def main(root: str, api_url: str, parent: str) -> None:
         from flows.prefect_sweep import sweep_flow_runs
         from flows.worker import RoadWorker
     _wait_for_api(workspace, api_url, shared)
-    with get_client(sync_client=True) as client:
-        deployed = deploy(client, workspace, shared=shared)
+
+    def redeploy() -> str:
+        with get_client(sync_client=True) as client:
+            deployed = deploy(client, workspace, shared=shared)
+        report = WorkerReport(pid=os.getpid(), pool=deployed.pool, deployment=deployed.names[0], note=deployed.note)
+        write_report(workspace, report)
+        return deployed.pool
+
     sweep_flow_runs(workspace)
-    worker = RoadWorker(deployed.pool, name=socket.gethostname().replace("/", "-"))
-    worker.folder = workspace.root
-    write_report(
-        workspace,
-        WorkerReport(pid=os.getpid(), pool=deployed.pool, deployment=deployed.names[0], note=deployed.note),
-    )
+    worker = RoadWorker(redeploy(), name=socket.gethostname().replace("/", "-"))
+    worker.folder, worker.redeploy = workspace.root, redeploy
     asyncio.run(worker.run_until_terminated())
 
 
