@@ -187,10 +187,11 @@ def links(workspace: Workspace, run: str, tracker: Any) -> str:
     if base := mlflow_address(workspace):
         page = f"{base}/#/experiments/{tracker.experiment}/runs/{tracker.road}"
         lines += [f"- [MLflow run {run}]({page}): settings, metrics, curves, models"]
-        lines += [f"- [Report]({page}/artifacts/{REPORT}), as MLflow shows it"]
+        lines += [f"- [Report]({page}/artifacts/{REPORT}), as MLflow shows it"] if report.exists() else []
     else:
         lines += [f"- MLflow run `{run}`: `textmill server start` serves MLflow"]
-    return "\n".join([*lines, f"- Report as a file: `{report}`", f"- Logs of the nodes: `{workspace.logs / run}`", ""])
+    lines += [f"- Report as a file: `{report}`"] if report.exists() else []
+    return "\n".join([*lines, f"- Logs of the nodes: `{workspace.logs / run}`", ""])
 
 
 def mlflow_address(workspace: Workspace) -> str:

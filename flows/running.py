@@ -180,7 +180,7 @@ def _close(outcome: Outcome, tracking: Any, workspace: Workspace, status: str) -
         from tasks.report.page import write_report
 
         with suppress(OSError):  # nor does a run fail that cannot write it: `textmill report` says why
-            write_report(workspace, outcome.record)
+            tracking.attach_to_road(write_report(workspace, outcome.record))
 
 
 @dataclass(frozen=True)

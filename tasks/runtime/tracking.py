@@ -100,6 +100,11 @@ class Tracking:
                 tags=[RunTag(NOTE, note[:NOTE_LIMIT])],
             )
 
+    def attach_to_road(self, file: Path) -> None:
+        """Show a file on the parent's page."""
+        with contextlib.suppress(*mlflow_errors()):
+            self.client.log_artifact(self.road, str(file))
+
     def end_road(self, status: str) -> None:
         """Close the parent run: `FINISHED`, `FAILED` or `KILLED`. If that cannot be told now, the next run does it."""
         with contextlib.suppress(*mlflow_errors()):
