@@ -17,7 +17,7 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput, create_flow_run_input, delete_flow_run_input, read_flow_run_input
 from prefect.input.run_input import keyset_from_base_key
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
 from flows.prepare import Loaded
@@ -39,7 +39,7 @@ class Decision(RunInput):
 
 def can_ask() -> bool:
     """Whether this is a flow run that a worker starts again when its form is answered."""
-    return bool(flow_run.deployment_id)
+    return bool(deployment.id)
 
 
 def ask(workspace: Workspace, promotion: Promotion) -> str:
