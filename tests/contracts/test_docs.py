@@ -166,6 +166,18 @@ def test_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_pictures_are_small_shown_and_described() -> None:
+    shown = {
+        (page.parent / target).resolve(): words
+        for page in PAGES
+        for words, target in re.findall(r"!\[(.*?)\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    assert set(shown) == set((ROOT / "docs/pictures").glob("*"))
+    for file, words in shown.items():
+        assert file.stat().st_size <= 80_000, file
+        assert len(words.split()) >= 4, file
+
+
 def test_folders_in_the_readme_exist() -> None:
     for text in inline(ROOT / "README.md"):
         if re.fullmatch(r"[\w./]+/|(infra|docs|flows)/[\w.]+", text) and text != "demo/":
@@ -190,10 +202,10 @@ def test_no_file_names_a_place_of_one_machine_or_a_registry() -> None:
     places = re.compile(r"(?<![\w.}~/-])/(work|opt|root|home)\b(?!\s*\{)")
     hosts = re.compile(r"pypi\.org|pythonhosted\.org|huggingface\.co/[\w-]+/[\w-]+/resolve|download\.pytorch\.org")
     files = [ROOT / name for name in ("README.md", "Makefile", "pyproject.toml", ".ci/run")]
-    for folder in (*SOURCE, "docs", "infra", "tests", "benchmarks"):
+    for folder in (*SOURCE, "docs", "infra", "notebooks", "tests", "benchmarks"):
         files += [file for file in (ROOT / folder).rglob("*.*") if file.is_file() and "__pycache__" not in file.parts]
     for file in files:
-        if file.name == Path(__file__).name:
+        if file.name == Path(__file__).name or file.suffix == ".png":
             continue
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             assert not places.search(line), f"{file}:{number}: {line}"
