@@ -74,7 +74,7 @@ class Pages:
         self, version: Version, artifact: Artifact, sections: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:
         used = sum(map(len, sections.values())) + len(pages.section(version.description, pages.GATES))
-        nodes = [self._node(manifest, artifact) for manifest in lineage(artifact)[0]]
+        nodes = [self._node(manifest, artifact, version) for manifest in lineage(artifact)[0]]
         files = f"#/experiments/{self._experiment}/models/{version.source.removeprefix('models:/')}/artifacts"
         own = f"{version.model}/{version.version}"
         room = pages.LIMIT - used - 500
@@ -92,14 +92,14 @@ class Pages:
             self.registry.describe(version, text)
         self.registry.tag(version, tags)
 
-    def _node(self, manifest: Manifest, artifact: Artifact) -> pages.Node:
+    def _node(self, manifest: Manifest, artifact: Artifact, version: Version) -> pages.Node:
         folder = artifact.path.parent.parent / manifest.node / manifest.fingerprint
         made = Artifact(node=manifest.node, fingerprint=manifest.fingerprint, path=folder)
         return pages.Node(
             manifest.node,
             manifest.digest,
             self._registered.get(manifest.digest, ""),
-            _execution(made).get("mlflow_run_id", ""),
+            version.run_id if manifest.digest == version.digest else _execution(made).get("mlflow_run_id", ""),
             manifest.kind in CARDS,
         )
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.runtime.errors import RefusedInput, StageFailed
-from tasks.runtime.reachable import check_reachable
+from tasks.runtime.reachable import check_reachable, shown
 from tasks.runtime.workspace import Workspace, file_lock
+
+DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")
 
 
 def open_client(workspace: Workspace) -> Any:
@@ -84,8 +86,7 @@ def reported(workspace: Workspace) -> Iterator[None]:
 
 def shown_address(workspace: Workspace) -> str:
     """The store's address without the password that may be in it."""
-    scheme, separator, rest = tracking_address(workspace).partition("://")
-    return scheme + separator + rest.rpartition("@")[2]
+    return shown(tracking_address(workspace))
 
 
 def tracking_address(workspace: Workspace) -> str:
@@ -93,7 +94,11 @@ def tracking_address(workspace: Workspace) -> str:
 
 
 def experiment_of(client: Any, workspace: Workspace, name: str) -> str:
-    """The id of the experiment `name`; it is made with its files in the workspace if the database is there too."""
+    """The id of the experiment `name`; it is made with its files in the workspace unless a server keeps them.
+
+    Raises:
+        RefusedInput: when it was deleted.
+    """
     kind = {"mlflow.experimentKind": "custom_model_development"}  # else its pages are about prompts and traces
     found = client.get_experiment_by_name(name)
     if found is not None:
@@ -107,6 +112,19 @@ def experiment_of(client: Any, workspace: Workspace, name: str) -> str:
             if key not in found.tags:
                 client.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
-    local = not os.environ.get("MLFLOW_TRACKING_URI")
+    local = tracking_address(workspace).startswith(DATABASES)  # MLflow's own choice is the current folder
     location = str(workspace.root / "mlflow") if local else None
     return str(client.create_experiment(name, artifact_location=location, tags=kind))
+
+
+@contextlib.contextmanager
+def global_address(address: str) -> Iterator[None]:
+    """MLflow's SQL registry looks up `models:/ID` at the global address whatever client is used."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(address)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -77,3 +77,17 @@ def list_files(folder: Path) -> str:
     (folder / FILES).parent.mkdir(exist_ok=True)
     (folder / FILES).write_bytes(text)
     return hashlib.sha256(text).hexdigest()
+
+
+def changed_files(folder: Path, digest: str) -> tuple[str, ...]:
+    """Files that are missing or differ from what was listed; `digest`: of the list itself."""
+    try:
+        text = (folder / FILES).read_bytes()
+    except OSError:
+        return (FILES,)
+    if hashlib.sha256(text).hexdigest() != digest:
+        return (FILES,)
+    listed: dict[str, str] = json.loads(text)
+    return tuple(
+        name for name, sha256 in listed.items() if not (folder / name).is_file() or sha256_of(folder / name) != sha256
+    )

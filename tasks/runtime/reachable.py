@@ -10,17 +10,25 @@ SECONDS = 5.0
 
 
 def check_reachable(variable: str) -> None:
-    """Raise `RefusedInput` if the http address in an environment variable gives no answer; any answer will do."""
+    """Raise `RefusedInput` if the address in an environment variable gives no answer; any answer will do.
+
+    Of a database's address only the port is tried; one that names no host is a file or a socket.
+    """
     import http.client
+    import socket
     import ssl
     import urllib.error
+    import urllib.parse
     import urllib.request
 
     address = os.environ.get(variable, "")
-    if not address.startswith(("http://", "https://")):
-        return
     try:
-        urllib.request.urlopen(address, timeout=SECONDS).close()
+        if address.startswith(("http://", "https://")):
+            urllib.request.urlopen(address, timeout=SECONDS).close()
+        elif "://" in address and (parts := urllib.parse.urlsplit(address)).hostname:
+            usual = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}.get(parts.scheme.partition("+")[0])
+            if parts.port or usual:
+                socket.create_connection((parts.hostname, parts.port or usual or 0), timeout=SECONDS).close()
     except (urllib.error.HTTPError, http.client.HTTPException, ssl.SSLError):
         return  # something answers; whether it lets us in is between it and its client
     except (OSError, ValueError) as error:
@@ -28,6 +36,12 @@ def check_reachable(variable: str) -> None:
         if isinstance(reason, ssl.SSLError):
             return
         raise RefusedInput(
-            f"{variable}={address} (environment): no server answers there ({reason}). Start it, correct the address, "
-            "or unset the variable: Textmill then uses what it keeps in the workspace."
+            f"{variable}={shown(address)} (environment): no server answers there ({reason}). Start it, correct the "
+            "address, or unset the variable: Textmill then uses what it keeps in the workspace."
         ) from None
+
+
+def shown(address: str) -> str:
+    """An address without the password that may be in it."""
+    scheme, separator, rest = address.rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2]

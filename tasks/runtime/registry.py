@@ -8,21 +8,18 @@ in the list.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tasks.runtime.artifact import Artifact, sha256_of
+from tasks.runtime.artifact import Artifact
 from tasks.runtime.errors import RefusedInput
-from tasks.runtime.mlflow_store import experiment_of, open_client
-from tasks.runtime.model_folder import FILES, Served, build_folder, list_files
+from tasks.runtime.mlflow_store import experiment_of, global_address, open_client
+from tasks.runtime.model_folder import Served, build_folder, changed_files, list_files
 from tasks.runtime.workspace import Workspace
 
 ALIASES = ("challenger", "champion", "previous")
@@ -63,6 +60,8 @@ class Registry:
     """All registry calls of one workspace."""
 
     workspace: Workspace
+    _downloads: dict[str, tempfile.TemporaryDirectory[str]] = field(default_factory=dict)
+    """Of versions on a server, by address of their files; they go with this object."""
 
     @cached_property
     def client(self) -> Any:
@@ -177,7 +176,7 @@ class Registry:
         self.client.finalize_logged_model(logged.model_id, "READY")
         if run_id:
             self._link(run_id, logged.model_id)
-        with _global_address(self.client.tracking_uri):
+        with global_address(self.client.tracking_uri):
             made = self.client.create_model_version(
                 model, source=f"models:/{logged.model_id}", run_id=run_id or None, tags=tags, model_id=logged.model_id
             )
@@ -186,6 +185,7 @@ class Registry:
     def attach(self, version: Version, folder: Path, tags: Mapping[str, str]) -> Version:
         """Add the files in `folder` to a version, then set tags on it."""
         self.client.log_model_artifacts(_model_id(version), str(folder))
+        self._downloads.clear()
         self.tag(version, tags)
         return self.get(version.model, version.version)
 
@@ -212,8 +212,16 @@ class Registry:
 
         location = version.source
         try:
-            location = self.client.get_logged_model(_model_id(version)).artifact_location
-            return Path(download_artifacts(artifact_uri=location, tracking_uri=self.client.tracking_uri))
+            location = str(self.client.get_logged_model(_model_id(version)).artifact_location)
+            if _is_local(location):
+                return Path(download_artifacts(artifact_uri=location, tracking_uri=self.client.tracking_uri))
+            if location not in self._downloads:
+                target = tempfile.TemporaryDirectory(prefix=".version-", dir=self.workspace.root)
+                address = self.client.tracking_uri
+                download_artifacts(artifact_uri=location, dst_path=target.name, tracking_uri=address)
+                self._downloads[location] = target
+            (folder,) = Path(self._downloads[location].name).iterdir()
+            return folder
         except (OSError, MlflowException):
             raise RefusedInput(
                 f"{version.model} version {version.version}: its files are gone ({location}). "
@@ -234,18 +242,7 @@ class Registry:
             folder = self.folder(version)
         except RefusedInput:
             return ("all files are gone",)
-        try:
-            text = (folder / FILES).read_bytes()
-        except OSError:
-            return (FILES,)
-        if hashlib.sha256(text).hexdigest() != version.tags.get("files"):
-            return (FILES,)
-        listed: dict[str, str] = json.loads(text)
-        return tuple(
-            name
-            for name, digest in listed.items()
-            if not (folder / name).is_file() or sha256_of(folder / name) != digest
-        )
+        return changed_files(folder, version.tags.get("files", ""))
 
     def _may_be_reused(self, version: Version) -> bool:
         """Whether its files are intact. What lies on a server is taken for intact: to look would be to download it."""
@@ -257,7 +254,7 @@ class Registry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # somebody deleted the files alone
                 return False
             raise
-        return not location.startswith(("/", "file:")) or not self.damage(version)
+        return not _is_local(location) or not self.damage(version)
 
     def _ensure_model(self, model: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -287,23 +284,14 @@ class Registry:
         return f"Versions of {model}: {', '.join(str(one.version) for one in versions)}; {aliases or 'no aliases'}."
 
 
-@contextlib.contextmanager
-def _global_address(address: str) -> Iterator[None]:
-    """MLflow's SQL registry looks up `models:/ID` at the global address whatever client is used."""
-    import mlflow
-
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(address)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
-
-
 def _version(found: Any) -> Version:
     return Version(
         found.name, int(found.version), found.source, found.run_id or "", dict(found.tags), found.description or ""
     )
+
+
+def _is_local(location: str) -> bool:
+    return location.startswith(("/", "file:"))
 
 
 def _model_id(version: Version) -> str:
