@@ -120,16 +120,16 @@ def _conclusion(cache: Cache, removed: Removed | None, command: str) -> Iterator
     from flows.units import count, size
 
     yield ""
-    if removed is not None:
-        yield from (f"left: {one}" for one in removed.skipped)
-        yield f"removed: {count(len(removed.paths))} folders, {size(removed.size)}."
-        return
     rows = _to_remove(cache)
     if not rows:
         yield "Nothing to remove: everything is needed."
-        return
-    total = size(sum(number for _, number, _ in rows))
-    yield f"{count(len(rows))} folders to remove, {total}. Nothing was removed; to do it: {command}"
+    elif removed is not None:
+        yield from (f"left: {one}" for one in removed.skipped)
+        yield f"removed: {count(len(removed.paths))} folders, {size(removed.size)}."
+    else:
+        total = size(sum(number for _, number, _ in rows))
+        yield f"{count(len(rows))} folders to remove, {total}. Nothing was removed. To do it:"
+        yield f"  {command}"
 
 
 def _ages(moments: Sequence[str]) -> str:

@@ -91,8 +91,9 @@ def test_without_yes_nothing_is_removed(unneeded: Textmill) -> None:
     there = {node: unneeded.artifacts(node) for node in NODES}
     said = clean(unneeded)
     assert "6 folders to remove" in said
-    assert f"Nothing was removed; to do it: textmill clean --yes --workspace {unneeded.root}" in said
-    assert max(map(len, said.splitlines())) <= 100
+    *lines, command = said.splitlines()
+    assert command == f"  textmill clean --yes --workspace {unneeded.root}"
+    assert max(map(len, lines)) <= 100
     assert there == {node: unneeded.artifacts(node) for node in NODES}
 
 
