@@ -36,7 +36,8 @@ with warnings.catch_warnings():
         folder: Path
         redeploy: Callable[[], object]
         stopping = False
-        _deployed: tuple[int, ...] = ()
+        deployed: tuple[int, ...]
+        """`stamp` of the config that the deployments were made from."""
 
         async def run(
             self, flow_run: FlowRun, configuration: ProcessJobConfiguration, task_status: Any = None
@@ -47,7 +48,6 @@ with warnings.catch_warnings():
 
         async def setup(self) -> None:
             await super().setup()
-            self._deployed = self._config()
             for run in await self._runs_in(StateType.PENDING, StateType.RUNNING, StateType.CANCELLING):
                 if run.labels.get("prefect.worker.name", self.name) == self.name:
                     cancelling = run.state is not None and run.state.is_cancelling()
@@ -56,19 +56,13 @@ with warnings.catch_warnings():
         async def get_and_submit_flow_runs(self) -> list[FlowRun]:
             if self.stopping:
                 return []
-            if self._config() != self._deployed:
+            if (config := stamp(self.folder)) != self.deployed:
                 await asyncio.to_thread(self.redeploy)  # the choices in the forms are the nodes of the config
-                self._deployed = self._config()
+                self.deployed = config
             now = datetime.now(UTC)
             for run in missed(await self._runs_in(StateType.SCHEDULED), now):
                 await self._end(run, skipped(run))
             return await super().get_and_submit_flow_runs()
-
-        def _config(self) -> tuple[int, ...]:
-            """Changes with the config file."""
-            file = self.folder / DEFAULT_CONFIG
-            stat = file.stat() if file.exists() else None
-            return (stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else ()
 
         async def run_until_terminated(self) -> None:
             """Until SIGTERM: then the run that is on gets it too, and time to report its end to Prefect."""
@@ -95,6 +89,13 @@ with warnings.catch_warnings():
         async def _end(self, run: FlowRun, state: State) -> None:
             with suppress(ObjectNotFound):  # it was deleted meanwhile
                 await self.client.set_flow_run_state(run.id, state, force=True)
+
+
+def stamp(folder: Path) -> tuple[int, ...]:
+    """Changes with the config file of a workspace."""
+    file = folder / DEFAULT_CONFIG
+    stat = file.stat() if file.exists() else None
+    return (stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else ()
 
 
 def missed(runs: Iterable[FlowRun], now: datetime) -> list[FlowRun]:

@@ -39,19 +39,20 @@ def main(root: str, api_url: str, parent: str) -> None:
 
         from flows.deployments import deploy
         from flows.prefect_sweep import sweep_flow_runs
-        from flows.worker import RoadWorker
+        from flows.worker import RoadWorker, stamp
     _wait_for_api(workspace, api_url, shared)
 
     def redeploy() -> str:
         with get_client(sync_client=True) as client:
-            deployed = deploy(client, workspace, shared=shared)
-        report = WorkerReport(pid=os.getpid(), pool=deployed.pool, deployment=deployed.names[0], note=deployed.note)
+            made = deploy(client, workspace, shared=shared)
+        report = WorkerReport(pid=os.getpid(), pool=made.pool, deployment=made.names[0], note=made.note)
         write_report(workspace, report)
-        return deployed.pool
+        return made.pool
 
     sweep_flow_runs(workspace)
+    deployed = stamp(workspace.root)
     worker = RoadWorker(redeploy(), name=socket.gethostname().replace("/", "-"))
-    worker.folder, worker.redeploy = workspace.root, redeploy
+    worker.folder, worker.redeploy, worker.deployed = workspace.root, redeploy, deployed
     asyncio.run(worker.run_until_terminated())
 
 

@@ -8,12 +8,15 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import Page
 
 from flows.server import start_server
 from tasks.runtime.workspace import Workspace
+from tests.browser import browser, page  # noqa: F401
 from tests.e2e.workspace import CONFIG, NODES, Textmill, write_base, write_data
 from tests.server.services import QUICK, Api, ago, processes_of, wait_for
 
@@ -60,9 +63,9 @@ def test_start_is_harmless_twice_and_every_page_answers(textmill: Textmill) -> N
     assert members(textmill.root) == before
     assert textmill("server", "status", "--json").json == report
     for url in (report["url"], report["mlflow_url"]):
-        page = httpx.get(f"{url}/", follow_redirects=True)
-        assert page.is_success
-        assert "<html" in page.text
+        answer = httpx.get(f"{url}/", follow_redirects=True)
+        assert answer.is_success
+        assert "<html" in answer.text
     experiments = httpx.post(f"{report['mlflow_url']}/api/2.0/mlflow/experiments/search", json={"max_results": 9})
     assert experiments.is_success
     assert set(processes_of(textmill.root)) == MEMBERS  # none has started more
@@ -120,6 +123,32 @@ def test_runs_of_the_form_the_schedule_and_the_command_line_share_the_cache(text
     api.delete(schedule)
 
 
+@pytest.mark.needs_browser
+def test_a_run_is_started_from_the_form_in_the_browser(api: Api, page: Page) -> None:  # noqa: F811
+    outside: list[str] = []
+    page.on("request", lambda request: outside.append(request.url) if not is_local(request.url) else None)
+    road = api.deployments()["tiny"]["id"]
+    pages = api.url.removesuffix("/api")
+    page.goto(f"{pages}/deployments/deployment/{road}/run")
+    page.get_by_text("Stage or node after which to stop.").wait_for()
+    fields = [
+        text.removesuffix(" (Optional)") for text in page.locator(".schema-form-property__label").all_inner_texts()
+    ]
+    assert fields == ["Config file", "Overrides", "Start from", "Until", "Force"]
+    page.locator(".p-select-button").nth(1).click()
+    page.keyboard.press("ArrowDown")
+    page.locator(".p-select-option", has_text="ingest.labels").click()
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("scheduled to start").first.wait_for()
+    run = api.runs(deployment_id={"any_": [road]})[-1]
+    assert run["parameters"]["until"] == "ingest.labels"
+    assert api.ended(run["id"])[0] == "Completed"
+    page.goto(f"{pages}/runs/flow-run/{run['id']}")
+    page.get_by_text("Completed").first.wait_for()
+    assert page.get_by_text("Switch to V2 UI").count() == 0  # that edition calls an analytics host
+    assert outside == []
+
+
 def test_a_stage_alone_and_a_mistake_in_the_form(textmill: Textmill, api: Api) -> None:
     assert api.ended(api.run("tiny-ingest"))[0] == "Completed"
     name, message = api.ended(api.run("tiny", overrides=["pretrain.learnig_rate=1"]))
@@ -170,6 +199,10 @@ def test_missed_schedules_are_skipped_and_queued_runs_go_one_by_one(textmill: Te
     finally:
         for run in queued[3:]:
             api.delete(f"flow_runs/{run}")
+
+
+def is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", None)
 
 
 def known(api: Api, run: str) -> bool:
