@@ -82,9 +82,9 @@ def percent(share: float, digits: int = 1) -> str:
     """Of what is neither all nor nothing never "100 %" or "0 %"."""
     least = 10.0 ** -(digits + 2)
     if 0 < share < least / 2:
-        return f"< {100 * least:.{digits}f}{THIN}%"
+        return f"<\u00a0{100 * least:.{digits}f}{THIN}%"
     if 1 - least / 2 < share < 1:
-        return f"> {100 - 100 * least:.{digits}f}{THIN}%"
+        return f">\u00a0{100 - 100 * least:.{digits}f}{THIN}%"
     return f"{100 * share:.{digits}f}{THIN}%"
 
 

@@ -98,7 +98,7 @@ def test_numbers_have_units_and_thin_spaces() -> None:
         "1.5 MB", "999 B", "75 s", "2 min 05 s", "2 h 02 min",
     ]  # fmt: skip
     assert [plain(percent(one)) for one in (0, 0.00001, 0.5, 0.99999, 1)] == [
-        "0.0 %", "< 0.1 %", "50.0 %", "> 99.9 %", "100.0 %",
+        "0.0 %", "<\u00a00.1 %", "50.0 %", ">\u00a099.9 %", "100.0 %",
     ]  # fmt: skip
     assert number(-0.00012345) == "−0.0001234"
     assert "not a time" in moment("not a time<")
