@@ -59,6 +59,9 @@ class Shell:
     def type(self, line: str) -> None:
         line = re.sub(r"\b5001\b", self.port, line)
         words = shlex.split(line)
+        making = words[:2] == ["textmill", "init"]
+        if making and self.folder.resolve() == self.workspace:  # beside the workspace, not in it
+            self.folder = self.workspace.parent
         match words[0]:
             case "cd":
                 self.folder = self.folder / words[1]
@@ -81,7 +84,7 @@ class Shell:
                 said = f"{line}\n{done.stdout}{done.stderr}"
                 assert "Traceback" not in said, said
                 assert done.returncode in CODES.get(line, (0,)), f"exit code {done.returncode}: {said}"
-        if words[:2] == ["textmill", "init"]:  # its road would take minutes: a tiny one stands in
+        if making:  # its road would take minutes: a tiny one stands in
             shutil.rmtree(self.folder / words[2])
             (self.folder / words[2]).symlink_to(self.workspace)
 

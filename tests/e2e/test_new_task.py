@@ -19,4 +19,4 @@ def test_the_new_task_is_one_node_more(copy: Textmill, tmp_path: Path) -> None:
     config.write_text(config.read_text() + "retrieve: {neighbours: 3}\n")
     assert planned(textmill.plan()) == ["retrieve"]
     assert ran(textmill.run("--until", "retrieve")) == ["retrieve"]
-    assert "of the neighbours have the label of the text" in textmill("show", "retrieve").said
+    assert "precision" in textmill("show", "retrieve").out
