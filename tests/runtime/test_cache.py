@@ -234,3 +234,13 @@ def test_a_node_that_turned_out_to_need_a_run_says_why(tmp_path: Path) -> None:
     road.walk(call_of(session))
     reasons = {seen[1]: seen[2] for seen in memory.seen if seen[0] == "started"}
     assert reasons == {"copy.a": "forced", "join": "input copy.a came out different"}
+
+
+def test_what_was_logged_over_steps_lies_beside_the_artifact_and_counts_for_nothing(road: Road) -> None:
+    (folder,) = (road.root / "artifacts" / "copy.a").glob("[!.]*")
+    execution = Store(Workspace(road.root)).execution(folder)
+    assert execution is not None
+    assert execution.curves == {"loss": [(1, 0.5)]}
+    assert execution.measured == {"rate": 10.0}
+    (folder / "execution.json").write_text(execution.model_copy(update={"curves": {}}).model_dump_json())
+    assert set(road.plan().values()) == {("reuse", "")}
