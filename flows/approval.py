@@ -26,6 +26,7 @@ from tasks.runtime.workspace import Workspace
 
 DAYS = 30
 QUESTION = "promotion-question"
+UNNAMED = "unnamed, by the form in Prefect"
 
 
 class Decision(RunInput):
@@ -34,7 +35,7 @@ class Decision(RunInput):
         description="Approve: it becomes champion. Reject: it stays challenger, and is not asked again.",
     )
     reason: str = Field(default="", title="Reason", description="Kept in the ledger.")
-    name: str = Field(default="", title="Your name", description="Kept in the ledger; Prefect does not know you.")
+    name: str = Field(default="", title="Your name", description="Kept in the ledger; Prefect cannot tell who answers.")
 
 
 def can_ask() -> bool:
@@ -104,8 +105,9 @@ def carry_out(loaded: Loaded, question: Question) -> str:
     from tasks.runtime.registry import Registry
 
     registry, answer = Registry.existing(loaded.store.workspace), question.answer
+    who = answer.name.strip() or UNNAMED
     if answer.decision == "reject":
-        reject(registry, model=question.model, version=question.version, who=answer.name, reason=answer.reason)
+        reject(registry, model=question.model, version=question.version, who=who, reason=answer.reason)
         sentence = f"{question.model} version {question.version} was rejected and stays challenger."
     else:
         sentence = promote(
@@ -113,7 +115,7 @@ def carry_out(loaded: Loaded, question: Question) -> str:
             model=question.model,
             version=question.version,
             config=loaded.config.promotion,
-            who=answer.name,
+            who=who,
             reason=answer.reason,
         ).sentence()
     delete_flow_run_input(QUESTION)  # a retry of this flow run walks the road again
