@@ -80,7 +80,7 @@ class Promotion:
                 return f"promoted against its gates: {which} ({self.variant}) is champion.{before}"
             count = len(self.verdict.gates) if self.verdict else 0
             return f"promoted: {which} ({self.variant}) is champion. All {count} gates passed.{before}"
-        if self.champion == self.candidate:
+        if self.verdict is None:
             return f"{which} ({self.variant}) is champion already. Nothing was changed."
         now = f"Champion is still version {self.champion}." if self.champion else "There is no champion."
         if not self.refused:

@@ -62,7 +62,7 @@ def walk(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     for words in ("All 5 gates passed.", "| **student int8** |", "[m 2](#/models/m/versions/2)"):
         assert words in version.description, version.description
     assert f"[run](#/experiments/{registry.experiment('m')}/runs/{version.run_id})" in version.description
-    assert "| promote | &ensp;[3](#/models/m/versions/3)" in registry.about("m")[1]
+    assert "| &ensp;promote | &ensp;[3](#/models/m/versions/3)" in registry.about("m")[1]
     assert (registry.folder(version) / "MLmodel").is_file()
     assert registry.damage(version) == ()
     capsys.readouterr()
