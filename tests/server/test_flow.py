@@ -10,3 +10,4 @@ def test_the_form_is_flat_and_documented() -> None:
         assert field["type"] in ("string", "array"), name
         assert field["description"].endswith("."), name
     assert corpus_to_model.parameters.required == []
+    assert properties["start_from"]["title"] == "Start from"
