@@ -119,7 +119,8 @@ def start_server(
         server = read_record(workspace)
         if server and lives(server):
             if _answers(server, SLOW_SECONDS):
-                wanted = {"started_by": started_by, "keeper": keeper} if started_by == "person" else {}
+                wanted: dict[str, object] = {"started_by": started_by} if started_by == "person" else {}
+                wanted |= {"keeper": keeper} if keeper else {}
                 if any(getattr(server, name) != value for name, value in wanted.items()):  # it is to stay now
                     server = server.model_copy(update=wanted)
                     write_record(workspace, server)
