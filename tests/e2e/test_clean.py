@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from flows.__main__ import main
+from flows.cleaning import look, remove
 from tasks.runtime.registry import Registry
 from tasks.runtime.runs import RunRecord, new_run, under_way
+from tasks.runtime.store import Store
 from tasks.runtime.workspace import Workspace, file_lock
 from tests.e2e.conftest import Road
 from tests.e2e.workspace import NODES, Textmill, kill_group, started, wait_for
@@ -184,6 +186,19 @@ def test_what_a_run_under_way_uses_stays(unneeded: Textmill) -> None:
     clean(unneeded, "--yes")
     assert not distilled.exists()
     assert not evaluated.exists()
+
+
+def test_what_a_run_uses_that_began_after_the_look_stays(unneeded: Textmill) -> None:
+    workspace = Workspace(unneeded.root)
+    cache = look(Store(workspace))
+    (distilled,) = unneeded.artifacts("distill")
+    record = new_run(workspace, unneeded.root / "textmill.yaml", ("finetune.dropout=0.1",))
+    record.plan = {"distill": distilled.name}
+    with under_way(workspace, record):
+        removed = remove(workspace, cache)
+    assert removed.skipped == (f"artifacts/distill/{distilled.name}: a run that began meanwhile uses it",)
+    assert distilled.exists()
+    assert not unneeded.artifacts("evaluate")
 
 
 def test_a_kill_in_the_middle_leaves_no_half_artifact(unneeded: Textmill) -> None:
