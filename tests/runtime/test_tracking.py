@@ -115,3 +115,16 @@ def test_numbers_in_nested_figures(value: Any, found: list[tuple[str, float]]) -
 def test_a_config_is_flat_and_loses_nothing() -> None:
     config = {"a": {"b": "x", "empty": {}}, "c": [1, {"d": 2}], "e": None}
     assert flat(config) == [("a.b", "x"), ("a.empty", "{}"), ("c", json.dumps([1, {"d": 2}])), ("e", "null")]
+
+
+def test_what_mlflow_does_not_take_fails_no_node(tracking: Tracking) -> None:
+    tracking.start_road("m", "run-5", {})
+    run = tracking.node_started("select", {}, {})
+    tracking.client.delete_run(run.run_id)
+    corpus = make_artifact(Corpus, "select", tracking.workspace.root, lambda _: None, config={"of": "run-5"})
+    run.finished(corpus)
+    assert "must be in the 'active' state" in run.lost
+    run.failed("later")
+    tracking.client.delete_run(tracking.road)
+    tracking.describe_road("note", {})
+    tracking.end_road("FINISHED")
