@@ -22,12 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tasks.report.page import write_report
+    from tasks.report.page import FILE, write_report
     from tasks.runtime.runs import find_record
     from tasks.runtime.workspace import Workspace
 
     workspace = Workspace(args.workspace.resolve())
     record = find_record(workspace, args.run or "")
+    if args.out is not None and args.out.is_dir():
+        raise RefusedInput(f"--out {args.out}: that is a folder; name a file in it, such as {args.out / FILE}.")
     if args.out is not None and not args.out.resolve().parent.is_dir():
         raise RefusedInput(f"--out {args.out}: there is no folder {args.out.parent}. Make it, or name another file.")
     print(write_report(workspace, record, args.out))

@@ -107,12 +107,16 @@ def signed_bounds(interval: Mapping[str, float], digits: int = 3) -> str:
 
 def moment(stamp: str) -> Markup:
     """A recorded time in ISO form, UTC; as it stands where it is no time."""
+    shown = moment_text(stamp)
+    return user(stamp) if shown == stamp else Markup('<time datetime="{}">{}</time>').format(stamp, shown)
+
+
+def moment_text(stamp: str) -> str:
     try:
         known = datetime.fromisoformat(stamp)
     except ValueError:
-        return user(stamp)
-    shown = known.strftime("%Y-%m-%d %H:%M:%S") + (" UTC" if "+00:00" in stamp else "")
-    return Markup('<time datetime="{}">{}</time>').format(stamp, shown)
+        return stamp
+    return known.strftime("%Y-%m-%d %H:%M:%S") + (" UTC" if "+00:00" in stamp else "")
 
 
 def listed(names: list[str], most: int = 8) -> str:

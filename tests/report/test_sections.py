@@ -98,16 +98,26 @@ def entry(action: str, before: int | None, after: int | None) -> dict[str, Any]:
         ([], None, None, ""),
         ([], 2, 2, "Version 2 was set by hand in the registry: its gates were not checked."),
         ([entry("promote", None, 3)], 3, None, ""),
-        ([entry("promote", None, 3), entry("promote", 3, 5)], 3, None, "Since 2026-01-03 version 5 is in use."),
+        (
+            [entry("promote", None, 3), entry("promote", 3, 5)],
+            3,
+            None,
+            "Since 2026-01-03 00:00:00 version 5 is in use.",
+        ),
         ([entry("external", None, 3)], 3, 3, "Version 3 was set by hand in the registry: its gates were not checked."),
         ([entry("external", None, 3), entry("promote", 3, 3)], 3, None, ""),
         (
             [entry("external", None, 1), entry("promote", 1, 3), entry("rollback", 3, 1)],
             3,
             1,
-            "Since 2026-01-03 version 1",
+            "Since 2026-01-03 00:00:00 version 1",
         ),
-        ([entry("promote", None, 3), entry("rollback", 3, None)], 3, None, "Since 2026-01-03 no version is in use."),
+        (
+            [entry("promote", None, 3), entry("rollback", 3, None)],
+            3,
+            None,
+            "Since 2026-01-03 00:00:00 no version is in use.",
+        ),
     ],
 )
 def test_a_champion_set_by_hand_is_said(

@@ -120,7 +120,7 @@ def _abouts(union: Any) -> dict[str, str]:
     """What each rule or edit looks at, by kind, as its config says it."""
     members = get_args(get_args(union)[0]) or get_args(union)
     kinds = {str(get_args(member.model_fields["kind"].annotation)[0]): member for member in members}
-    return {kind: " ".join((member.__doc__ or "").split()) for kind, member in kinds.items()}
+    return {kind: " ".join((member.__doc__ or "").replace("`", "").split()) for kind, member in kinds.items()}
 
 
 def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, Any]]:

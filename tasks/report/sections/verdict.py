@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.report.material import Absent, Material
-from tasks.report.wording import METRICS, bounds, count, duration, listed, milliseconds, percent, plural, size
+from tasks.report.wording import (
+    METRICS,
+    bounds,
+    count,
+    duration,
+    listed,
+    milliseconds,
+    moment_text,
+    percent,
+    plural,
+    size,
+)
 
 Standing = tuple[str, str]
 """`good`, `bad` or `open`, and the word that is stamped on the page."""
@@ -58,9 +69,8 @@ def _since(material: Material) -> str:
         return ""
     now, then, said = material.champion, material.record.promotion["champion"], []
     if now != then:
-        said.append(
-            f"Since {material.ledger[-1].get('when', '')} {f'version {now}' if now else 'no version'} is in use."
-        )
+        when = moment_text(str(material.ledger[-1].get("when", "")))
+        said.append(f"Since {when} {f'version {now}' if now else 'no version'} is in use.")
     if material.set_by_hand:
         said.append(f"Version {now} was set by hand in the registry: its gates were not checked.")
     return " ".join(said)
