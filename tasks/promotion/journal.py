@@ -70,7 +70,7 @@ class Journal:
     def publish(self) -> None:
         """Bring the ledger on the model's page up to date."""
         found, description = self.registry.about(self.model)
-        if found or description or self.entries():
+        if description is not None:  # somebody may have deleted the model
             Pages(self.registry, self.model).model_page(self.entries(), _aliases(found), description)
 
     def entry(

@@ -108,8 +108,8 @@ class Registry:
         """Alias to version number; empty if there is no such model."""
         return self.about(model)[0]
 
-    def about(self, model: str) -> tuple[dict[str, int], str]:
-        """Aliases and description of a model; empty if there is none."""
+    def about(self, model: str) -> tuple[dict[str, int], str | None]:
+        """Aliases and description of a model; None for the description if there is no such model."""
         client = self.client  # first: it silences MLflow before anything of MLflow is imported
         from mlflow.exceptions import MlflowException
 
@@ -118,7 +118,7 @@ class Registry:
         except MlflowException as error:
             # A name that no model can have (empty, with a colon) is invalid to MLflow; no model has it all the same.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return {}, ""
+                return {}, None
             raise
         aliases = {alias: int(version) for alias, version in registered.aliases.items()}
         return aliases, registered.description or ""

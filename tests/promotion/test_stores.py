@@ -62,21 +62,21 @@ def walk(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     for words in ("All 5 gates passed.", "| **student int8** |", "[m 2](#/models/m/versions/2)"):
         assert words in version.description, version.description
     assert f"[run](#/experiments/{registry.experiment('m')}/runs/{version.run_id})" in version.description
-    assert "| &ensp;promote | &ensp;[3](#/models/m/versions/3)" in registry.about("m")[1]
+    assert "| &ensp;promote | &ensp;[3](#/models/m/versions/3)" in str(registry.about("m")[1])
     assert (registry.folder(version) / "MLmodel").is_file()
     assert registry.damage(version) == ()
     capsys.readouterr()
 
     assert main(["predict", "m", "--text", "public access to storage", "--json", *at]) == 0
-    assert json.loads(capsys.readouterr().out)["version"] == 3
+    assert json.loads(capsys.readouterr().out)["model"] == "m version 3"
     assert main(["show", "m@champion", *at]) == 0
     assert "m version 3 (int8)" in capsys.readouterr().out
     assert main(["promote", "m", "2", "--override", "a <b>|test", *at]) == 0
     assert registry.aliases("m") == {"challenger": 3, "champion": 2, "previous": 3}
-    assert "a &lt;b&gt;\\|test" in registry.about("m")[1]
+    assert "a &lt;b&gt;\\|test" in str(registry.about("m")[1])
     assert main(["rollback", "m", *at]) == 0
     assert registry.aliases("m") == {"challenger": 3, "champion": 3}
-    lines = registry.about("m")[1].splitlines()
+    lines = str(registry.about("m")[1]).splitlines()
     assert [line.split("|")[3].replace("&ensp;", "").strip() for line in lines if line.startswith("| 20")] == [
         "rollback",
         "promote",
