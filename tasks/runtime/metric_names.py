@@ -14,7 +14,7 @@
 | `test/agreement/RUNG` | `evaluate`, the road | share of documents that get the label of its parent |
 | `latency_ms/RUNG`, `size_bytes/RUNG` | `evaluate`, the road | cost of use |
 | `documents_per_second/RUNG`, `speedup/RUNG` | `evaluate` | the same |
-| `cost/seconds`, `cost/cpu_seconds`, `cost/memory_megabytes`, `cost/disk_megabytes` | every node | cost of making it |
+| `used/seconds`, `used/cpu_seconds`, `used/memory_megabytes`, `used/disk_megabytes` | every node | cost of making it |
 | `seconds/NODE` | the road | what a node took, now or when it was made |
 | `system/cpu_percent`, `system/memory_megabytes`, `system/processes` | every node, over time | its processes |
 

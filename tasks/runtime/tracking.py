@@ -264,10 +264,10 @@ def _costs(artifact: Artifact) -> list[Point]:
     except FileNotFoundError:
         return []
     return [
-        ("cost/seconds", execution["seconds"], None),
-        ("cost/cpu_seconds", execution["cpu_seconds"], None),
-        ("cost/memory_megabytes", execution["memory_bytes"] / 1e6, None),
-        ("cost/disk_megabytes", execution["disk_bytes"] / 1e6, None),
+        ("used/seconds", execution["seconds"], None),
+        ("used/cpu_seconds", execution["cpu_seconds"], None),
+        ("used/memory_megabytes", execution["memory_bytes"] / 1e6, None),
+        ("used/disk_megabytes", execution["disk_bytes"] / 1e6, None),
     ]
 
 
