@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from tasks.corpus.document import shards
 
-MOST_ROWS = 2_000_000
+MOST_ROWS = 500_000
 """So many documents, from the first, are looked at; of a larger corpus that is a sample, too."""
 
 
-def first_rows(path: Path, columns: list[str]) -> pa.Table:
-    """The first `MOST_ROWS` rows or somewhat more: whole row groups."""
+def first_rows(path: Path, columns: list[str], most: int = MOST_ROWS) -> pa.Table:
+    """The first `most` rows or somewhat more: whole row groups."""
     with pq.ParquetFile(path) as file:
         groups, rows = [], 0
         for group in range(file.num_row_groups):
-            if rows >= MOST_ROWS:
+            if rows >= most:
                 break
             groups.append(group)
             rows += file.metadata.row_group(group).num_rows

@@ -13,7 +13,7 @@ from tasks.report.passages import passages, shared
 from tasks.report.samples import Ledger, fetch, first_rows, held_out_texts
 from tasks.report.wording import listed, marked, number
 
-SAMPLES = 3
+SAMPLES, MOST_CUTS = 3, 100_000
 DUPLICATES = {
     "decontaminate": "Holds a text of the test or validation set: a model that had seen it would be judged too well.",
     "exact": "The same text as a document that was kept.",
@@ -171,7 +171,9 @@ def _held_out(labels: Node, ids: list[bytes | None]) -> dict[bytes, str]:
 
 def _edited(raw: Node, clean: Node) -> list[dict[str, Any]]:
     """Of each edit one document that it alone changed, before and after."""
-    cuts = first_rows(clean.folder / "cuts.parquet", ["id", "edit", "cut", "inserted", "emptied"]).to_pylist()
+    cuts = first_rows(
+        clean.folder / "cuts.parquet", ["id", "edit", "cut", "inserted", "emptied"], MOST_CUTS
+    ).to_pylist()
     times: dict[bytes, int] = {}
     for row in cuts:
         times[row["id"]] = times.get(row["id"], 0) + 1
