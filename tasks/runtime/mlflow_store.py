@@ -128,3 +128,14 @@ def global_address(address: str) -> Iterator[None]:
         yield
     finally:
         mlflow.set_tracking_uri(before)
+
+
+def is_local(location: str) -> bool:
+    """Whether files lie where this process can read them, not behind a server."""
+    return location.startswith(("/", "file:"))
+
+
+def quoted(name: str) -> str:
+    if "'" in name:
+        raise RefusedInput(f"{name!r}: expected the name of a registered model, without quotes.")
+    return name

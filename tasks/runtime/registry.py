@@ -8,6 +8,7 @@ in the list.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from typing import Any
 
 from tasks.runtime.artifact import Artifact
 from tasks.runtime.errors import RefusedInput
-from tasks.runtime.mlflow_store import experiment_of, global_address, open_client
+from tasks.runtime.mlflow_store import experiment_of, global_address, is_local, open_client, quoted
 from tasks.runtime.model_folder import Served, build_folder, changed_files, list_files
 from tasks.runtime.workspace import Workspace
 
@@ -80,7 +81,7 @@ class Registry:
 
     def versions(self, model: str) -> tuple[Version, ...]:
         """All versions of a model, oldest first."""
-        found = self.client.search_model_versions(f"name='{_quoted(model)}'")
+        found = self.client.search_model_versions(f"name='{quoted(model)}'")
         return tuple(sorted((_version(one) for one in found), key=lambda one: one.version))
 
     def get(self, model: str, version: int) -> Version:
@@ -180,6 +181,9 @@ class Registry:
             made = self.client.create_model_version(
                 model, source=f"models:/{logged.model_id}", run_id=run_id or None, tags=tags, model_id=logged.model_id
             )
+        # What MLflow's own way of registering notes, too; else the page of the files says "Not registered".
+        note = json.dumps([{"name": model, "version": int(made.version)}])
+        self.client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": note})
         return _version(made), True
 
     def attach(self, version: Version, folder: Path, tags: Mapping[str, str]) -> Version:
@@ -213,7 +217,7 @@ class Registry:
         location = version.source
         try:
             location = str(self.client.get_logged_model(_model_id(version)).artifact_location)
-            if _is_local(location):
+            if is_local(location):
                 return Path(download_artifacts(artifact_uri=location, tracking_uri=self.client.tracking_uri))
             if location not in self._downloads:
                 target = tempfile.TemporaryDirectory(prefix=".version-", dir=self.workspace.root)
@@ -254,7 +258,7 @@ class Registry:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":  # somebody deleted the files alone
                 return False
             raise
-        return not _is_local(location) or not self.damage(version)
+        return not is_local(location) or not self.damage(version)
 
     def _ensure_model(self, model: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -290,15 +294,5 @@ def _version(found: Any) -> Version:
     )
 
 
-def _is_local(location: str) -> bool:
-    return location.startswith(("/", "file:"))
-
-
 def _model_id(version: Version) -> str:
     return version.source.removeprefix("models:/")
-
-
-def _quoted(name: str) -> str:
-    if "'" in name:
-        raise RefusedInput(f"{name!r}: expected the name of a registered model, without quotes.")
-    return name
