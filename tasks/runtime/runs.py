@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from tasks.runtime.errors import RefusedInput
 from tasks.runtime.workspace import LockHeld, Workspace, file_lock, refuse_to_wait, write_atomically
 
 REMEMBERED_RUNS = 50
+STEM = "%Y%m%dT%H%M%SZ"
+"""The form of an id: the moment of the start, or the next that no run has."""
 
 
 class NodeRecord(BaseModel):
@@ -63,20 +65,30 @@ class RunRecord(BaseModel):
 
 
 def new_run(workspace: Workspace, config_file: Path, overrides: tuple[str, ...]) -> RunRecord:
+    """A record whose id sorts after those of all runs before it, though the clock was set back meanwhile."""
     now = datetime.now(UTC)
     workspace.runs.mkdir(parents=True, exist_ok=True)
-    stem, count = now.strftime("%Y%m%dT%H%M%SZ"), 0
+    taken = [moment for folder in workspace.runs.iterdir() if (moment := _moment(folder.name))]
+    moment = max([now, *(one + timedelta(seconds=1) for one in taken)])
     while True:
-        name = f"{stem}-{count}" if count else stem
         try:
-            (workspace.runs / name).mkdir()
-        except FileExistsError:
-            count += 1
-        else:
+            (workspace.runs / f"{moment:{STEM}}").mkdir()
             break
+        except FileExistsError:
+            moment += timedelta(seconds=1)
     return RunRecord(
-        id=name, config_file=config_file.name, overrides=overrides, started=now.isoformat(timespec="seconds")
+        id=f"{moment:{STEM}}",
+        config_file=config_file.name,
+        overrides=overrides,
+        started=now.isoformat(timespec="seconds"),
     )
+
+
+def _moment(run: str) -> datetime | None:
+    try:
+        return datetime.strptime(run.partition("-")[0], STEM).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 @contextmanager

@@ -77,3 +77,12 @@ def test_records_are_the_newest_first(tmp_path: Path) -> None:
         new_run(workspace, tmp_path / "textmill.yaml", ()).save(workspace)
     assert [record.id for record in records(workspace, limit=2)] == [record.id for record in records(workspace)][:2]
     assert last_nodes(workspace) == {}
+
+
+def test_ids_go_on_although_the_clock_was_set_back(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for name in ("20990101T000000Z", "20990101T000000Z-1", "notes"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    ids = [new_run(workspace, tmp_path / "textmill.yaml", ()).id for _ in range(12)]
+    assert ids == sorted(ids)
+    assert ids[0] == "20990101T000001Z"
