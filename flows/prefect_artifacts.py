@@ -158,22 +158,23 @@ class Pages:
 
 
 def ladder_rows(metrics: Mapping[str, Any], measured: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The value ladder as rows of a table; scores between 0 and 1 with their intervals."""
+    """The value ladder as rows of a table, the narrow columns first: the page cuts off what is wide."""
     main, other = metrics["metric"], "accuracy" if metrics["metric"] == "macro_f1" else "macro_f1"
     short = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
     titles = {row["rung"]: row["title"] for row in metrics["rungs"]}
     rows = []
     for row in metrics["rungs"]:
         gain, latency, size = row["gain"], measured.get(f"latency_ms.{row['rung']}"), row["size_bytes"]
+        score = row[main]
         rows.append(
             {
                 "step": row["title"],
-                short[main]: _interval(row[main]),
-                short[other]: round(row[other]["value"], 3),
-                "gain": _interval(gain, sign="+") if gain else "",
-                "over": titles[gain["against"]] if gain else "",
+                short[main]: f"{score['value']:.2f} ±{(score['high'] - score['low']) / 2:.2f}",
+                short[other]: f"{row[other]['value']:.2f}",
                 "MB": None if size is None else round(size / 1e6, 1),
                 "ms a text": None if latency is None else round(latency, 1),
+                "gain": _signed(gain) if gain else "",
+                "over": titles[gain["against"]] if gain else "",
             }
         )
     return rows
@@ -212,8 +213,8 @@ def _views_only() -> Iterator[None]:
         log.warning("a page of the Prefect UI could not be written: %s", error)
 
 
-def _interval(score: Mapping[str, float], sign: str = "") -> str:
-    value, low, high = (f"{score[name]:{sign}.3f}".replace("-", "−") for name in ("value", "low", "high"))
+def _signed(gain: Mapping[str, float]) -> str:
+    value, low, high = (f"{gain[name]:+.2f}".replace("-", "−") for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 

@@ -23,9 +23,9 @@ def test_the_ladder_as_a_table() -> None:
     student = {"rung": "student", "title": "student", "macro_f1": SCORE, "gain": GAIN, "size_bytes": 18_000_000}
     rungs = [{**RUNG, "rung": "tfidf", "macro_f1": SCORE}, {**RUNG, **student}]
     first, last = ladder_rows({"metric": "macro_f1", "rungs": rungs}, {"latency_ms.student": 7.04})
-    assert first["macro-F1"] == "0.600 [0.500, 0.700]"
+    assert first["macro-F1"] == "0.60 ±0.10"
     assert (first["gain"], first["MB"], first["ms a text"]) == ("", None, None)
-    assert (last["gain"], last["over"]) == ("−0.010 [−0.020, +0.000]", "TF-IDF + linear")
+    assert (last["gain"], last["over"]) == ("−0.01 [−0.02, +0.00]", "TF-IDF + linear")
     assert (last["MB"], last["ms a text"]) == (18.0, 7.0)
 
 
