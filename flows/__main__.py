@@ -72,6 +72,7 @@ def _command(name: str) -> ModuleType:
 def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
     """Run a command; a person's mistake becomes a sentence and an exit code, never a trace."""
     from tasks.runtime.errors import TextmillError
+    from tasks.runtime.visible import visible
 
     try:
         return int(command.run(args))
@@ -86,9 +87,10 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
         return 0
     except Exception as error:
         if full := _full_disk(error):
-            print(f"textmill: {full}", file=sys.stderr)
+            print(visible(f"textmill: {full}"), file=sys.stderr)
         elif isinstance(error, OSError):
-            print(f"textmill: {error.strerror}: {error.filename or ''} ({type(error).__name__})", file=sys.stderr)
+            place = visible(str(error.filename or ""))
+            print(f"textmill: {error.strerror}: {place} ({type(error).__name__})", file=sys.stderr)
         else:
             raise
         return 1

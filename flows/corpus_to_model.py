@@ -32,6 +32,7 @@ from flows.terminal import Terminal
 from tasks.runtime.errors import TextmillError
 from tasks.runtime.execution import Observer, Session
 from tasks.runtime.prefect_task import PrefectCall
+from tasks.runtime.visible import visible
 from tasks.runtime.workspace import Workspace
 
 NAME_LENGTH = 60
@@ -98,7 +99,7 @@ def name_of_run() -> str:
     )
     what = ", ".join(filter(None, (part, *given["overrides"]))) or "whole road"
     number = sum(1 for _ in loaded.store.workspace.runs.glob("*")) + 1
-    return f"{loaded.config.model.name}: {textwrap.shorten(what, NAME_LENGTH, placeholder=' …')} #{number}"
+    return f"{loaded.config.model.name}: {textwrap.shorten(visible(what), NAME_LENGTH, placeholder=' …')} #{number}"
 
 
 def _titled(title: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from flows.figures import main_figure
 from flows.units import count, duration
+from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,7 @@ class Terminal:
         self.records: dict[str, NodeRecord] = {}
 
     def line(self, text: str) -> None:
-        self._console.print(text)
+        self._console.print(visible(text))
 
     def started(self, node: str, reason: str) -> None:  # noqa: ARG002  # the plan tells reasons
         self._rate = _Rate()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.arguments import DEFAULT_CONFIG, add_config, add_json, config_arguments
+from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:
     from tasks.runtime.workspace import Workspace
@@ -44,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
     for finding in _findings(args):
         findings.append(finding)
         if not args.json:
-            print(f" {'ok ' if finding.good else 'BAD'}  {finding.what:<22} {finding.has}")
+            print(f" {'ok ' if finding.good else 'BAD'}  {finding.what:<22} {visible(finding.has)}")
             if not finding.good:
-                print(f"      {'':<22} → {finding.remedy}")
+                print(f"      {'':<22} → {visible(finding.remedy)}")
     if args.json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=1))
     return 0 if all(finding.good for finding in findings) else 1

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from flows.arguments import add_json, add_workspace
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:
     from flows.rows import Row
@@ -141,6 +142,6 @@ def _show(answers: list[dict[str, Any]], model: str, *, as_json: bool) -> None:
         if "error" in answer:
             print(f" --text {answer['line']}: {answer['error']}")
         else:
-            text = " ".join(answer["text"].split())
+            text = visible(" ".join(answer["text"].split()))
             shown = text if len(text) <= 85 - width else text[: 84 - width] + "…"
-            print(f" {answer['label']:<{width}}  {answer['score']:5.1%}  {shown}")
+            print(f" {visible(answer['label']):<{width}}  {answer['score']:5.1%}  {shown}")

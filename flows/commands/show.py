@@ -25,6 +25,7 @@ from flows.plain_lines import WIDTH, as_lines, as_yaml
 from flows.references import find_artifact, find_run, is_model, known
 from flows.witnesses import document
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:
     from tasks.runtime.artifact import Manifest
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             f"doc:ID and no file.\n  {known(store)}"
         )
     store.digests.save()
-    print(json.dumps(report, indent=1) if args.json else "\n".join(lines))
+    print(json.dumps(report, indent=1) if args.json else visible("\n".join(lines)))
     return 0
 
 

@@ -10,6 +10,7 @@ from pipeline_config.promotion import PromotionConfig
 from tasks.promotion.figures import Measured
 from tasks.promotion.gates import Verdict, table
 from tasks.runtime.artifact import MANIFEST, Artifact, InputRecord, Manifest
+from tasks.runtime.visible import visible
 
 GATES, AFTER_GATES = "## Gates at registration", "## Data and lineage"
 SCORES = {"macro_f1": "Macro-F1", "accuracy": "Accuracy"}
@@ -60,7 +61,7 @@ def model_card(
         [AFTER_GATES, "", *_lineage(artifact)],
         ["## Licences", "", config.data_licence or "Not stated (`promotion.data_licence`)."],
     ]
-    return "\n".join("\n".join(section) + "\n" for section in sections)
+    return visible("\n".join("\n".join(section) + "\n" for section in sections))
 
 
 def _loading(artifact: Artifact) -> Sequence[str]:

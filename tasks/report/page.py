@@ -30,8 +30,9 @@ from tasks.report.sections import (
     tokenizer,
     verdict,
 )
-from tasks.report.wording import FILTERS, visible
+from tasks.report.wording import FILTERS
 from tasks.runtime.runs import RunRecord
+from tasks.runtime.visible import visible
 from tasks.runtime.workspace import Workspace, write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"

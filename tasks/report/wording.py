@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
@@ -10,21 +9,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from tasks.runtime.visible import visible
+
 THIN = "\u202f"
 EXCERPT, NAME = 600, 400
 """Characters that are shown of a text, and of what is no text."""
 
-# What no page may hold (C0, C1, lone surrogates, non-characters), and marks that turn the direction of what follows.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff\ufff9-\ufffb"
-    "\ufffe\uffff\ud800-\udfff]"
-)
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
-
-
-def visible(text: str) -> str:
-    """Control characters by their numbers, so that they are seen and do nothing."""
-    return _UNSEEN.sub(lambda found: f"[U+{ord(found.group()):04X}]", text.replace("\r\n", "\n"))
 
 
 def user(text: object) -> Markup:

@@ -25,6 +25,7 @@ from typing import Any
 from tasks.runtime.errors import RefusedInput, StageFailed, TextmillError
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Job, Stage
+from tasks.runtime.visible import visible
 
 EVENTS = "TEXTMILL_EVENTS_FD"
 PARENT = "TEXTMILL_PARENT"
@@ -136,7 +137,7 @@ def main() -> int:
 
     def send(event: dict[str, Any]) -> None:
         if event["event"] == "say":
-            print(event["message"], flush=True)  # standard output is the node's log
+            print(visible(event["message"]), flush=True)  # standard output is the node's log
         pipe.write(json.dumps(event, ensure_ascii=True) + "\n")
 
     try:
@@ -147,7 +148,7 @@ def main() -> int:
         send({"event": "failed", "refused": isinstance(error, RefusedInput), "message": str(error)})
         return error.exit_code
     except Exception as error:
-        traceback.print_exc()
+        print(visible(traceback.format_exc()), file=sys.stderr, flush=True)
         send({"event": "failed", "refused": False, "message": _explain(job, error)})
         return 1
     return 0

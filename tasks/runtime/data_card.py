@@ -6,6 +6,7 @@ import json
 
 from tasks.runtime.artifact import Manifest
 from tasks.runtime.metric_names import numbers
+from tasks.runtime.visible import visible
 
 
 def data_card(manifest: Manifest) -> str:
@@ -20,4 +21,4 @@ def data_card(manifest: Manifest) -> str:
         lines.append(f"- {name}: {record.node} `{record.digest}`")
         lines += [f"  - {file} `{digest[:16]}`" for file, digest in list(record.files.items())[:50]]
     lines += ["", "## Figures", *(f"- {name}: {value:g}" for name, value in numbers(manifest.metrics))]
-    return "\n".join([*lines, "", "## Config", "```json", json.dumps(manifest.config, indent=1), "```", ""])
+    return visible("\n".join([*lines, "", "## Config", "```json", json.dumps(manifest.config, indent=1), "```", ""]))

@@ -8,11 +8,19 @@ TextmillError                     what a person can read and act on; printed wit
 Any other exception is a defect of Textmill and keeps its trace (in the log file of the node).
 """
 
+from tasks.runtime.visible import visible
+
 
 class TextmillError(Exception):
-    """Says what, which value, what was expected, and the remedy; with file and line of the user's own input."""
+    """Says what, which value, what was expected, and the remedy; with file and line of the user's own input.
+
+    Wherever it is shown or kept, control characters of the user's text are seen and do nothing.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class RefusedInput(TextmillError):

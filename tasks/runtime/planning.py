@@ -15,6 +15,7 @@ from tasks.runtime.fingerprint import resolved
 from tasks.runtime.runs import NodeRecord, last_nodes
 from tasks.runtime.stage import Stage, configs_in, node_name
 from tasks.runtime.store import Execution, Store
+from tasks.runtime.visible import visible
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)
@@ -93,7 +94,8 @@ class Planner:
         if manifest is None:
             return "changed since the last run, whose artifact is gone"
         changes = list(differences(stage, manifest, arguments))
-        return "; ".join(changes[:3]) + (f"; and {len(changes) - 3} more" if len(changes) > 3 else "")
+        more = f"; and {len(changes) - 3} more" if len(changes) > 3 else ""
+        return visible("; ".join(changes[:3]) + more)
 
 
 def differences(stage: Stage[Any, Any], old: Manifest, arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -38,6 +38,7 @@ from tasks.runtime.metric_names import Point, accepted, flat, live_name, manifes
 from tasks.runtime.mlflow_store import experiment_of, mlflow_errors, open_client, reported
 from tasks.runtime.processes import is_gone, this_process
 from tasks.runtime.system_metrics import Sampler
+from tasks.runtime.visible import visible
 from tasks.runtime.workspace import Workspace
 
 PROCESS = "textmill.process"
@@ -274,7 +275,7 @@ def _costs(artifact: Artifact) -> list[Point]:
 def _params(config: Mapping[str, Any]) -> list[Any]:
     from mlflow.entities import Param
 
-    return [Param(accepted(name), value[:VALUE_LIMIT]) for name, value in flat(config)]
+    return [Param(accepted(name), visible(value)[:VALUE_LIMIT]) for name, value in flat(config)]
 
 
 def _dataset(node: str, kind: str, digest: str, fingerprint: str, profile: str | None = None) -> Any:

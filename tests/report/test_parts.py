@@ -13,7 +13,8 @@ from tasks.report.charts.graph import layers
 from tasks.report.charts.svg import element, ticks
 from tasks.report.difference import side_by_side
 from tasks.report.passages import passages, shared
-from tasks.report.wording import duration, marked, moment, number, percent, size, user, visible
+from tasks.report.wording import duration, marked, moment, number, percent, size, user
+from tasks.runtime.visible import visible
 
 
 def plain(markup: str) -> str:

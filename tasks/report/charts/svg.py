@@ -8,7 +8,7 @@ from math import floor, log10
 
 from markupsafe import Markup
 
-from tasks.report.wording import visible
+from tasks.runtime.visible import visible
 
 CHARACTER = 6.9  # width of one at the charts' font size, about
 
