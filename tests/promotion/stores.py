@@ -72,7 +72,10 @@ def postgres(folder: Path) -> Iterator[str]:
     pg = BINARIES[-1]
 
     def call(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
+        done = subprocess.run(
+            [*as_user, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/"
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
 
     call(str(pg / "initdb"), "-D", str(data), "-U", "textmill", "--auth=trust", "--no-sync", "-E", "UTF8")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"

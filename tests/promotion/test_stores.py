@@ -71,7 +71,7 @@ def walk(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["model"] == "m version 3"
     assert main(["show", "m@champion", *at]) == 0
     assert "m version 3 (int8)" in capsys.readouterr().out
-    assert main(["promote", "m", "2", "--override", "a <b>|test", *at]) == 0
+    assert main(["promote", "m", "2", "promotion.parent_margin=0", "--override", "a <b>|test", *at]) == 0
     assert registry.aliases("m") == {"challenger": 3, "champion": 2, "previous": 3}
     assert "a &lt;b&gt;\\|test" in str(registry.about("m")[1])
     assert main(["rollback", "m", *at]) == 0
