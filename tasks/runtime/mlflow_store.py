@@ -13,6 +13,8 @@ from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.reachable import check_reachable, shown
 from tasks.runtime.workspace import Workspace, file_lock
 
+BUSY_SECONDS = 20.0
+"""How long a database is waited for in which another process writes: as long as MLflow waits."""
 DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")
 
 
@@ -21,6 +23,7 @@ def open_client(workspace: Workspace) -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # 30 s, time to start a server again, not 4 minutes
     check_reachable("MLFLOW_TRACKING_URI")
     from mlflow import MlflowClient
 
@@ -32,7 +35,12 @@ def open_client(workspace: Workspace) -> Any:
     if not address.startswith("sqlite"):
         return MlflowClient(tracking_uri=address, registry_uri=address)
     with file_lock(workspace.root / ".mlflow.lock"):  # two runs at once must not both make the tables
-        _follow_move(workspace)
+        try:
+            _follow_move(workspace)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise _not_done(workspace, str(error)) from error
         return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
@@ -47,7 +55,7 @@ def _follow_move(workspace: Workspace) -> None:
         ("logged_models", "artifact_location"),
         ("model_versions", "storage_location"),
     )
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+    with contextlib.closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection, connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables.issuperset(table for table, _ in places):
             return
@@ -77,11 +85,15 @@ def reported(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     except mlflow_errors() as error:
-        told = " ".join(str(error).partition("\n")[0].split())[:300]
-        raise StageFailed(
-            f"MLflow ({shown_address(workspace)}) did not do what it was asked: {told}\n"
-            "  What is done is kept; the same command goes on from there."
-        ) from error
+        raise _not_done(workspace, str(error)) from error
+
+
+def _not_done(workspace: Workspace, error: str) -> StageFailed:
+    told = " ".join(error.partition("\n")[0].split())[:300]
+    return StageFailed(
+        f"MLflow ({shown_address(workspace)}) did not do what it was asked: {told}\n"
+        "  What is done is kept; the same command goes on from there."
+    )
 
 
 def shown_address(workspace: Workspace) -> str:

@@ -45,6 +45,7 @@ PROCESS = "textmill.process"
 NOTE = "mlflow.note.content"
 VALUE_LIMIT, NOTE_LIMIT, PARAMS_PER_BATCH, METRICS_PER_BATCH = 6000, 8000, 100, 500
 FLUSH_SECONDS = 2.0
+PATIENCE_SECONDS = 5.0
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Tracking:
     road: str = field(init=False, default="")
     """MLflow's id of the parent run."""
     experiment: str = field(init=False, default="")
+    silent: bool = field(init=False, default=False)
+    """The store let us wait in vain: until a node runs, its pages are not worth waiting for again."""
 
     @cached_property
     def client(self) -> Any:
@@ -80,36 +83,39 @@ class Tracking:
             run.run_id = self._open(node, {"textmill.node": node, "mlflow.parentRunId": self.road}, config)
             if inputs:
                 self._log_inputs(run.run_id, inputs)
+        self.silent = bool(run.lost)
         return run
 
     def node_reused(self, artifact: Artifact, original_run_id: str) -> None:
         """A reused node opens no run: the parent points to the run that made the artifact."""
-        with contextlib.suppress(*mlflow_errors()):
-            self.client.set_tag(
-                self.road, f"node.{artifact.node}", f"{original_run_id or 'unknown'}/{artifact.fingerprint}"
-            )
+        made = f"{original_run_id or 'unknown'}/{artifact.fingerprint}"
+        self._show(lambda: self.client.set_tag(self.road, f"node.{artifact.node}", made))
 
     def describe_road(self, note: str, metrics: Mapping[str, float]) -> None:
         """What the road led to, for the parent's page: Markdown, and figures by name."""
         from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
-        with contextlib.suppress(*mlflow_errors()):
-            self.client.log_batch(
-                self.road,
-                metrics=[Metric(accepted(name), value, now, 0) for name, value in metrics.items()],
-                tags=[RunTag(NOTE, note[:NOTE_LIMIT])],
-            )
+        found = [Metric(accepted(name), value, now, 0) for name, value in metrics.items()]
+        self._show(lambda: self.client.log_batch(self.road, metrics=found, tags=[RunTag(NOTE, note[:NOTE_LIMIT])]))
 
     def attach_to_road(self, file: Path) -> None:
         """Show a file on the parent's page."""
-        with contextlib.suppress(*mlflow_errors()):
-            self.client.log_artifact(self.road, str(file))
+        self._show(lambda: self.client.log_artifact(self.road, str(file)))
 
     def end_road(self, status: str) -> None:
         """Close the parent run: `FINISHED`, `FAILED` or `KILLED`. If that cannot be told now, the next run does it."""
         with contextlib.suppress(*mlflow_errors()):
             self.client.set_terminated(self.road, status)
+
+    def _show(self, write: Callable[[], Any]) -> None:
+        if self.silent:
+            return
+        began = time.monotonic()
+        with contextlib.suppress(*mlflow_errors()):
+            write()
+            return
+        self.silent = time.monotonic() - began > PATIENCE_SECONDS
 
     def _open(self, name: str, tags: Mapping[str, str], config: Mapping[str, Any]) -> str:
         about = {PROCESS: this_process(), "mlflow.user": _user(), "mlflow.source.name": "textmill"}
