@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and "road" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
             item.add_marker(
-                pytest.mark.timeout(600)
+                pytest.mark.timeout(1200)
             )  # the first of them runs the road, which a busy machine is slow at
 
 

@@ -218,7 +218,7 @@ class Textmill:
         """Run a command to its end. Whatever comes of it, a person sees no trace; `code`: the exit code expected."""
         process = self.start(*arguments, cwd=cwd, **variables)
         try:
-            out, err = process.communicate(timeout=300)
+            out, err = process.communicate(timeout=900)
         finally:
             kill_group(process)
         done = Done(process.returncode, out, err)
