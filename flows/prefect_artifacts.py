@@ -29,6 +29,7 @@ from flows.units import count, duration
 from tasks.runtime.artifact import Artifact
 from tasks.runtime.execution import Observer, Session
 from tasks.runtime.prefect_task import PrefectCall
+from tasks.runtime.reachable import shown
 from tasks.runtime.runs import NodeRecord
 from tasks.runtime.workspace import Workspace
 
@@ -199,7 +200,7 @@ def mlflow_address(workspace: Workspace) -> str:
     """Where MLflow's pages are served; empty if nowhere."""
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     if given.startswith("http"):
-        return given.rstrip("/")
+        return shown(given).rstrip("/")
     services = running(workspace)
     return services.url("mlflow") if services else ""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from flows.server import ensure_server, lives, read_record, start_server
 from tasks.runtime.errors import StageFailed, TextmillError
-from tasks.runtime.reachable import check_reachable
+from tasks.runtime.reachable import check_reachable, shown
 from tasks.runtime.workspace import Workspace
 
 LINE = "%(asctime)s %(levelname)-7s %(name)s %(flow_run_name)s %(task_run_name)s: %(message)s"
@@ -77,7 +77,7 @@ def server_needed() -> Iterator[None]:
     except (httpx.TransportError, ObjectNotFound) as error:  # gone, or another server has its port
         _forget_events()
         raise StageFailed(
-            f"The Prefect server at {os.environ.get('PREFECT_API_URL')} no longer answers for this run ({error}). "
+            f"The Prefect server at {shown(os.environ['PREFECT_API_URL'])} no longer answers for this run ({error}). "
             "What is done is kept: run again to go on."
         ) from error
 

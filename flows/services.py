@@ -6,6 +6,7 @@ it ends. `.prefect/services.json` names it; nothing here imports Prefect or MLfl
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from flows.server import (
     stop_server,
 )
 from tasks.runtime.errors import StageFailed
+from tasks.runtime.reachable import shown
 from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
 START_SECONDS = 180.0
@@ -52,7 +54,9 @@ class Services(ProcessId):
     workspace: str
     """Which folder it is (`folder_id`)."""
     given: dict[str, str]
-    """The variables of `GIVEN` that were set."""
+    """The variables of `GIVEN` that were set, without passwords."""
+    mark: str
+    """Changes with them, passwords included; too short to tell anything of these (`mark_of_given`)."""
     services: tuple[Service, ...] = ()
     failed: str = ""
     """Why it gave up while starting."""
@@ -81,7 +85,7 @@ def start_services(workspace: Workspace) -> Services:
     workspace.logs.mkdir(parents=True, exist_ok=True)
     with file_lock(workspace.prefect_home / "services.lock"):
         services = running(workspace)
-        if services is not None and services.given == given_servers():
+        if services is not None and services.mark == mark_of_given():
             return _wait(workspace, services)
         if services is not None:  # other servers were named meanwhile
             end_process(services, STOP_SECONDS)
@@ -138,7 +142,12 @@ def write_services(workspace: Workspace, services: Services) -> None:
 
 
 def given_servers() -> dict[str, str]:
-    return {name: value for name in GIVEN if (value := os.environ.get(name))}
+    """What the environment names in place of the workspace's servers, without passwords."""
+    return {name: shown(value) for name in GIVEN if (value := os.environ.get(name))}
+
+
+def mark_of_given() -> str:
+    return hashlib.sha256(repr([os.environ.get(name) for name in GIVEN]).encode()).hexdigest()[:4]
 
 
 def lone_server(workspace: Workspace) -> ServerRecord | None:

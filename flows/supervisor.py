@@ -23,7 +23,7 @@ from pathlib import Path
 
 from flows.server import HOST, ProcessId, answers, folder_id, lives, read_record, start_server, stop_server
 from flows.server_process import bind
-from flows.services import Service, Services, given_servers, read_services, record_file, write_services
+from flows.services import Service, Services, given_servers, mark_of_given, read_services, record_file, write_services
 from flows.worker_report import read_report
 from tasks.runtime.errors import TextmillError
 from tasks.runtime.workspace import Workspace
@@ -151,7 +151,7 @@ class Supervisor:
                 say(str(error))
 
     def _keep_all(self, listener: socket.socket | None) -> Iterator[Service]:
-        api_url = self.given.get("PREFECT_API_URL", "")
+        api_url = os.environ.get("PREFECT_API_URL", "")
         if not api_url:
             prefect = self.prefect.keep()
             api_url = f"{prefect.url}/api" if prefect.url else ""
@@ -200,6 +200,7 @@ class Supervisor:
             **self.own.model_dump(),
             workspace=folder_id(self.workspace),
             given=self.given,
+            mark=mark_of_given(),
             services=services,
             failed=next(filter(None, failures), ""),
         )

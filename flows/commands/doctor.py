@@ -160,7 +160,8 @@ def _port(folder: Path) -> Finding:
 def _addresses() -> Iterator[Finding]:
     """The servers that the environment names; an address without a host, such as sqlite:///mlflow.db, is a file."""
     import socket
-    from urllib.parse import urlsplit
+
+    from tasks.runtime.reachable import endpoint, shown
 
     for variable in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI"):
         address = os.environ.get(variable)
@@ -168,20 +169,12 @@ def _addresses() -> Iterator[Finding]:
             continue
         remedy = f"start that server, correct {variable}, or unset it: the workspace then keeps its own"
         try:
-            parts = urlsplit(address)
-            if parts.hostname is not None:
-                port = parts.port or (443 if parts.scheme == "https" else 80)
-                socket.create_connection((parts.hostname, port), timeout=REACH_SECONDS).close()
+            if (there := endpoint(address)) is not None:
+                socket.create_connection(there, timeout=REACH_SECONDS).close()
         except (OSError, ValueError) as error:
-            yield Finding(variable, False, f"{_shown(address)} cannot be reached: {error}", remedy)
+            yield Finding(variable, False, f"{shown(address)} cannot be reached: {error}", remedy)
         else:
-            yield Finding(variable, True, f"{_shown(address)}{' can be reached' if parts.hostname is not None else ''}")
-
-
-def _shown(address: str) -> str:
-    """An address without the password that may be in it."""
-    scheme, separator, rest = address.rpartition("://")
-    return scheme + separator + rest.rpartition("@")[2]
+            yield Finding(variable, True, f"{shown(address)}{' can be reached' if there is not None else ''}")
 
 
 def _workspace(args: argparse.Namespace) -> Iterator[Finding]:

@@ -74,7 +74,7 @@ def _start(workspace: Workspace, cron: str | None, timezone: str | None) -> tupl
     if cron is not None:
         from flows.schedule import set_schedule
 
-        told = set_schedule(workspace, services.api_url, schedule)
+        told = set_schedule(workspace, os.environ.get("PREFECT_API_URL") or services.api_url, schedule)
         report["schedule"], lines = told, [*lines, told]
     return report, lines
 

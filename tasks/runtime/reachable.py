@@ -7,6 +7,7 @@ import os
 from tasks.runtime.errors import RefusedInput
 
 SECONDS = 5.0
+USUAL_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def check_reachable(variable: str) -> None:
@@ -18,17 +19,14 @@ def check_reachable(variable: str) -> None:
     import socket
     import ssl
     import urllib.error
-    import urllib.parse
     import urllib.request
 
     address = os.environ.get(variable, "")
     try:
         if address.startswith(("http://", "https://")):
-            urllib.request.urlopen(address, timeout=SECONDS).close()
-        elif "://" in address and (parts := urllib.parse.urlsplit(address)).hostname:
-            usual = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}.get(parts.scheme.partition("+")[0])
-            if parts.port or usual:
-                socket.create_connection((parts.hostname, parts.port or usual or 0), timeout=SECONDS).close()
+            urllib.request.urlopen(shown(address), timeout=SECONDS).close()  # it takes no user before the host
+        elif (there := endpoint(address)) is not None:
+            socket.create_connection(there, timeout=SECONDS).close()
     except (urllib.error.HTTPError, http.client.HTTPException, ssl.SSLError):
         return  # something answers; whether it lets us in is between it and its client
     except (OSError, ValueError) as error:
@@ -41,7 +39,20 @@ def check_reachable(variable: str) -> None:
         ) from None
 
 
+def endpoint(address: str) -> tuple[str, int] | None:
+    """Host and port that an address names; None for a file, a socket, or a scheme whose port is not known.
+
+    Raises:
+        ValueError: the port is no number.
+    """
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(address)
+    port = parts.port or USUAL_PORTS.get(parts.scheme.partition("+")[0])
+    return (parts.hostname, port) if parts.hostname and port else None
+
+
 def shown(address: str) -> str:
-    """An address without the password that may be in it."""
+    """An address without the password that may be in it, before the host or among the parameters."""
     scheme, separator, rest = address.rpartition("://")
-    return scheme + separator + rest.rpartition("@")[2]
+    return scheme + separator + rest.rpartition("@")[2].partition("?")[0]

@@ -43,7 +43,7 @@ def test_the_usual_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: 
 
 
 def test_the_port_of_this_workspaces_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = server.ServerRecord(pid=1, started="", port=4321, log="", started_by="run")
+    record = server.ServerRecord(pid=1, started="", workspace="", port=4321, log="", started_by="run")
     monkeypatch.setattr(server, "standing", lambda workspace: record if workspace.root == tmp_path else None)
     assert doctor._port(tmp_path).has == "this workspace's stands: http://127.0.0.1:4321"
 

@@ -13,7 +13,7 @@ import pytest
 from flows.__main__ import main
 from tasks.runtime import reachable
 from tasks.runtime.errors import RefusedInput
-from tasks.runtime.reachable import check_reachable
+from tasks.runtime.reachable import check_reachable, endpoint, shown
 
 
 @pytest.fixture
@@ -27,9 +27,28 @@ def forbidding() -> Iterator[str]:
 
 
 def test_any_answer_will_do_and_files_need_none(forbidding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for address in (forbidding, "sqlite:///mlflow.db", "mlruns", ""):
+    named = forbidding.replace("http://", "http://me:secret@")
+    for address in (forbidding, named, "sqlite:///mlflow.db", "mlruns", ""):
         monkeypatch.setenv("ADDRESS", address)
         check_reachable("ADDRESS")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("postgresql://me:se/cr?et@db:5432/mlflow", "postgresql://db:5432/mlflow"),
+        ("postgresql+psycopg2://db/mlflow?user=me&password=secret", "postgresql+psycopg2://db/mlflow"),
+        ("http://me:secret@mlflow:5000", "http://mlflow:5000"),
+        ("sqlite:////some/mlflow.db", "sqlite:////some/mlflow.db"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(address: str, expected: str) -> None:
+    assert shown(address) == expected
+
+
+def test_the_usual_port_of_a_database_is_known() -> None:
+    assert endpoint("postgresql+psycopg2://me:secret@db/mlflow") == ("db", 5432)
+    assert endpoint("sqlite:////some/mlflow.db") is None
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

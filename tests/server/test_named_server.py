@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import main
+from flows.services import given_servers, mark_of_given
 from tests.e2e.workspace import ROOT, bare_environment
 
 NOWHERE = "http://127.0.0.1:9/api"
@@ -27,6 +28,26 @@ def test_it_is_told_and_nothing_is_started(
     assert main(["server", "status", "--json", "--workspace", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == {"running": False, "given": {variable: NOWHERE}}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_status_tells_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/mlflow")
+    for options in ([], ["--json"]):
+        assert main(["server", "status", *options, "--workspace", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert "postgresql://127.0.0.1:9/mlflow" in said
+        assert "secret" not in said
+
+
+def test_another_password_is_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = set()
+    for password in ("one", "other"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://me:{password}@db/mlflow")
+        marks.add(mark_of_given())
+        assert password not in str(given_servers())
+    assert len(marks) == 2
 
 
 @pytest.mark.parametrize(
