@@ -25,13 +25,14 @@ from flows.approval import answered, ask, can_ask, carry_out
 from flows.arguments import DEFAULT_CONFIG, ConfigArguments
 from flows.prefect_artifacts import Pages
 from flows.prefect_client import without_trace
-from flows.prefect_sweep import sweep_flow_runs, this_process
+from flows.prefect_sweep import sweep_flow_runs
 from flows.prepare import Loaded, Plan, load_checked
 from flows.running import Outcome, Selection, prepare, run_road
 from flows.terminal import Terminal
 from tasks.runtime.errors import TextmillError
 from tasks.runtime.execution import Observer, Session
 from tasks.runtime.prefect_task import PrefectCall
+from tasks.runtime.processes import this_process
 from tasks.runtime.visible import visible
 from tasks.runtime.workspace import Workspace
 

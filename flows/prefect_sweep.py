@@ -6,8 +6,6 @@ this host that have ended is anything changed.
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import Any
 from uuid import UUID
 
@@ -18,28 +16,19 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
-from flows.server import start_time
-from tasks.runtime.runs import RunRecord, records
+from tasks.runtime.processes import is_gone
+from tasks.runtime.runs import RunRecord, is_under_way, records
 from tasks.runtime.workspace import Workspace
 
 OPEN = {StateType.PENDING, StateType.RUNNING, StateType.CANCELLING}
 WHY = "Its process was killed. What is done is kept: run again, or retry, to go on."
 
 
-def this_process() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{start_time(os.getpid())}"
-
-
-def is_gone(process: str) -> bool:
-    """Whether a process of this host, as `this_process` named it, has ended. Others are left alone."""
-    host, _, rest = process.partition(":")
-    pid, _, started = rest.partition(":")
-    return host == socket.gethostname() and pid.isdigit() and start_time(int(pid)) != started
-
-
 def sweep_flow_runs(workspace: Workspace) -> list[str]:
     """Close what killed processes left open, here and in Prefect; return the ids of these runs."""
-    dead = [record for record in records(workspace) if record.status == "running" and is_gone(record.process)]
+    gone = [record for record in records(workspace) if record.status == "running" and is_gone(record.process)]
+    # A container may bear the name of this host, but its processes have numbers of their own.
+    dead = [record for record in gone if not is_under_way(workspace, record)]
     if not dead:
         return []
     with get_client(sync_client=True) as client:

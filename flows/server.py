@@ -24,6 +24,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.runtime.errors import StageFailed
+from tasks.runtime.processes import start_time
 from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
 HOST = "127.0.0.1"
@@ -42,7 +43,7 @@ class ProcessId(BaseModel):
     model_config = ConfigDict(frozen=True)
     pid: int
     started: str
-    """Start of the process, as the kernel counts it, and the boot it counts from."""
+    """`start_time` of the process."""
 
     @staticmethod
     def own() -> ProcessId:
@@ -213,16 +214,6 @@ def lives(process: ProcessId) -> bool:
 
 def write_record(workspace: Workspace, server: ServerRecord) -> None:
     write_atomically(_record(workspace), server.model_dump_json(indent=1) + "\n")
-
-
-def start_time(pid: int) -> str:
-    """When a process started; empty if there is none."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else f"{fields[19]}@{boot}"  # a zombie has ended
 
 
 def _record(workspace: Workspace) -> Path:

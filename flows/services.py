@@ -23,10 +23,10 @@ from flows.server import (
     lives,
     read_record,
     standing,
-    start_time,
     stop_server,
 )
 from tasks.runtime.errors import StageFailed
+from tasks.runtime.processes import start_time
 from tasks.runtime.reachable import shown
 from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
@@ -55,7 +55,7 @@ class Services(ProcessId):
     """Which folder it is (`folder_id`)."""
     given: dict[str, str]
     """The variables of `GIVEN` that were set, without passwords."""
-    mark: str
+    mark: str = ""
     """Changes with them, passwords included; too short to tell anything of these (`mark_of_given`)."""
     services: tuple[Service, ...] = ()
     failed: str = ""

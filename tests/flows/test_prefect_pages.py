@@ -11,7 +11,9 @@ import pytest
 
 from flows.approval import Decision
 from flows.prefect_artifacts import ladder_rows, links
-from flows.prefect_sweep import is_gone, this_process
+from flows.prefect_sweep import sweep_flow_runs
+from tasks.runtime.processes import is_gone, this_process
+from tasks.runtime.runs import new_run, records, under_way
 from tasks.runtime.workspace import Workspace
 
 RUNG = {"title": "TF-IDF + linear", "size_bytes": None, "accuracy": {"value": 0.5}, "gain": None}
@@ -57,3 +59,16 @@ def test_the_form_of_a_decision_is_flat() -> None:
     fields = Decision.model_json_schema()["properties"]
     assert fields["decision"]["enum"] == ["approve", "reject"]
     assert all(field["title"] and field["description"] and field["type"] == "string" for field in fields.values())
+
+
+def test_a_run_that_holds_its_lock_is_not_swept(tmp_path: Path) -> None:
+    """A container may bear the name of this host and see none of its processes."""
+    workspace = Workspace(tmp_path)
+    run = new_run(workspace, tmp_path / "textmill.yaml", ())
+    run.process = this_process().replace(f":{os.getpid()}:", ":1:")
+    assert is_gone(run.process)
+    with under_way(workspace, run):
+        assert sweep_flow_runs(workspace) == []
+        assert records(workspace)[0].status == "running"
+    assert sweep_flow_runs(workspace) == [run.id]
+    assert records(workspace)[0].status == "stopped"

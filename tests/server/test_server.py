@@ -24,10 +24,10 @@ from flows.server import (
     read_record,
     standing,
     start_server,
-    start_time,
     stop_server,
     write_record,
 )
+from tasks.runtime.processes import start_time
 from tasks.runtime.workspace import Workspace
 
 Make = Callable[..., Workspace]
