@@ -29,14 +29,13 @@ def sweep_flow_runs(workspace: Workspace) -> list[str]:
     gone = [record for record in records(workspace) if record.status == "running" and is_gone(record.process)]
     # A container may bear the name of this host, but its processes have numbers of their own.
     dead = [record for record in gone if not is_under_way(workspace, record)]
-    if not dead:
-        return []
-    with get_client(sync_client=True) as client:
-        for record in dead:
-            if record.flow_run:
+    if known := [record for record in dead if record.flow_run]:
+        with get_client(sync_client=True) as client:
+            for record in known:
                 _close(client, record)
-            record.status = "stopped"
-            record.save(workspace)
+    for record in dead:
+        record.status = "stopped"
+        record.save(workspace)
     return [record.id for record in dead]
 
 
