@@ -76,6 +76,10 @@ class Pages:
     def said(self, node: str, line: str) -> None:
         self._inner.said(node, line)
 
+    def missed(self, node: str, what: str) -> None:
+        self._inner.missed(node, what)
+        get_run_logger().warning("%s: %s", node, what)
+
     def finished(self, node: str, artifact: Artifact, record: NodeRecord) -> None:
         self._inner.finished(node, artifact, record)
 

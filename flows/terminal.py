@@ -63,6 +63,9 @@ class Terminal:
     def said(self, node: str, line: str) -> None:
         """It is in the node's log already."""
 
+    def missed(self, node: str, what: str) -> None:
+        self.line(f" {node:<20} {what}")
+
     def finished(self, node: str, artifact: Artifact, record: NodeRecord) -> None:
         self._stop_bar()
         self.artifacts[node], self.records[node] = artifact, record

@@ -32,7 +32,8 @@ class Observer(Protocol):
     def started(self, node: str, reason: str) -> None: ...
     def progress(self, node: str, done: float, total: float, unit: str, note: str) -> None: ...
     def waiting(self, node: str, what: str) -> None: ...
-    def said(self, node: str, line: str) -> None: ...
+    def said(self, node: str, line: str) -> None: ...  # by its process, and so in its log
+    def missed(self, node: str, what: str) -> None: ...  # beside the artifact, which is whole
     def finished(self, node: str, artifact: Artifact, record: NodeRecord) -> None: ...
     def failed(self, node: str, message: str) -> None: ...
 
@@ -158,7 +159,8 @@ class Session:
                 artifact, compared = self.store.publish(made, execution)
                 run.finished(artifact)
                 if run.lost:
-                    self.observer.said(node, f"done, but MLflow's page of it is not complete: {run.lost}")
+                    why = " ".join(run.lost.partition("\n")[0].split())[:200]
+                    self.observer.missed(node, f"MLflow's page of it is not complete: {why}")
             except TextmillError as error:
                 run.failed(str(error))
                 raise

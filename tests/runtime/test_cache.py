@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -17,7 +18,7 @@ from tasks.runtime.stage import Stage
 from tasks.runtime.store import Store
 from tasks.runtime.workspace import Workspace
 from tests.runtime import toy
-from tests.runtime.toy_session import Road, call_of, new_road
+from tests.runtime.toy_session import Road, Run, call_of, new_road
 
 ALL = ["copy.a", "copy.b", "join"]
 
@@ -147,6 +148,18 @@ def test_what_is_not_reproducible_is_reported_and_what_follows_runs(tmp_path: Pa
     _, ran, memory = noisy.run(["join"])
     assert ran == ["join"]
     assert ("ran", "join", "different") in memory.seen
+
+
+def test_what_tracking_lost_is_told(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.terminal import Terminal
+
+    session, memory = road.session(["join"])
+    monkeypatch.setattr(memory, "node_started", lambda node, *_: Run(memory, node, lost="the store\nis gone"))
+    road.walk(call_of(session))
+    told = ("missed", "join", "MLflow's page of it is not complete: the store")
+    assert told in memory.seen
+    Terminal(screen := io.StringIO()).missed(*told[1:])
+    assert told[2] in screen.getvalue()
 
 
 def test_machine_settings_do_not_count(road: Road) -> None:

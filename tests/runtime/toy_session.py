@@ -36,6 +36,9 @@ class Memory:
 
     def said(self, node: str, line: str) -> None: ...
 
+    def missed(self, node: str, what: str) -> None:
+        self.seen.append(("missed", node, what))
+
     def finished(self, node: str, artifact: Artifact, record: NodeRecord) -> None:
         self.seen.append((record.action, node, record.compared))
 
