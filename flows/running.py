@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -23,6 +24,8 @@ from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
 if TYPE_CHECKING:
     from tasks.promotion.outcome import Promotion
+
+log = logging.getLogger("textmill")
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)
@@ -179,8 +182,10 @@ def _close(outcome: Outcome, tracking: Any, workspace: Workspace, status: str) -
     if status != "KILLED":  # who stops a run does not wait for a page
         from tasks.report.page import write_report
 
-        with suppress(OSError):  # nor does a run fail that cannot write it: `textmill report` says why
+        try:
             tracking.attach_to_road(write_report(workspace, outcome.record))
+        except Exception as error:  # nor does a run of hours fail for it: `textmill report` says why
+            log.warning("the report could not be written: %s", error)
 
 
 @dataclass(frozen=True)

@@ -149,11 +149,13 @@ def _costs(loaded: Loaded, outcome: Outcome) -> str:
     return f"{most}, {size(disk)} of artifacts on disk"
 
 
-def _report_file(loaded: Loaded, outcome: Outcome) -> Path:
+def _report_file(loaded: Loaded, outcome: Outcome) -> str:
     from tasks.report.page import FILE
 
-    folder = loaded.store.workspace.runs / outcome.record.id
-    return Path(os.path.relpath(folder / FILE))
+    file = loaded.store.workspace.runs / outcome.record.id / FILE
+    if not file.exists():
+        return "it could not be written; textmill report says why"
+    return os.path.relpath(file)
 
 
 def _next_steps(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:

@@ -79,12 +79,20 @@ def render(workspace: Workspace, record: RunRecord) -> str:
         .render(
             record=record,
             model=material.model or workspace.root.name,
-            verdict=verdict.build(material),
+            verdict=_verdict(material),
             style=Markup(style),  # our own file
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
             sections=list(_drawn(material)),
         )
     )
+
+
+def _verdict(material: Material) -> dict[str, Any]:
+    try:
+        return verdict.build(material)
+    except Exception as error:  # as below
+        sentence = f"What came of this run cannot be told from its artifacts ({_brief(error)})."
+        return {"standing": "open", "stamp": "unknown", "sentence": sentence, "since": "", "tiles": []}
 
 
 def _drawn(material: Material) -> Iterator[dict[str, Any]]:
@@ -97,9 +105,12 @@ def _drawn(material: Material) -> Iterator[dict[str, Any]]:
         except Absent as absent:
             shown["absent"] = str(absent)
         except Exception as error:  # an older or damaged artifact: the other sections are still worth reading
-            reason = " ".join(str(error).split())[:200]
-            shown["absent"] = f"This section could not be drawn from the artifacts ({type(error).__name__}: {reason})."
+            shown["absent"] = f"This section could not be drawn from the artifacts ({_brief(error)})."
         yield shown
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 @cache

@@ -236,6 +236,13 @@ def test_a_record_of_an_older_version_is_enough(made: Made) -> None:
     assert "does not hold its settings" in html
 
 
+def test_a_verdict_that_cannot_be_told_leaves_the_rest(made: Made) -> None:
+    workspace, record = made
+    html = render(workspace, record.model_copy(update={"promotion": {"model": "of another shape"}}))
+    assert "cannot be told from its artifacts (KeyError" in html
+    assert missing(html).keys() == {"gates"}
+
+
 def test_a_ledger_that_cannot_be_read_stops_nothing(made: Made, tmp_path: Path) -> None:
     workspace, record = made
     copy = Workspace(tmp_path / "copy")
