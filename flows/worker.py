@@ -74,7 +74,8 @@ with warnings.catch_warnings():
             self.stopping = True
             processes = psutil.Process().children()
             for process in processes:
-                process.terminate()
+                with suppress(psutil.NoSuchProcess):
+                    process.terminate()
             await asyncio.to_thread(psutil.wait_procs, processes, STOP_SECONDS)
             service.cancel()
             with suppress(asyncio.CancelledError):
@@ -93,9 +94,11 @@ with warnings.catch_warnings():
 
 def stamp(folder: Path) -> tuple[int, ...]:
     """Changes with the config file of a workspace."""
-    file = folder / DEFAULT_CONFIG
-    stat = file.stat() if file.exists() else None
-    return (stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat else ()
+    try:
+        stat = (folder / DEFAULT_CONFIG).stat()
+    except FileNotFoundError:
+        return ()
+    return (stat.st_mtime_ns, stat.st_ino, stat.st_size)
 
 
 def missed(runs: Iterable[FlowRun], now: datetime) -> list[FlowRun]:
