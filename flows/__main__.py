@@ -88,6 +88,8 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
     except Exception as error:
         if full := _full_disk(error):
             print(visible(f"textmill: {full}"), file=sys.stderr)
+        elif told := _of_mlflow(error):
+            print(visible(f"textmill: {told}"), file=sys.stderr)
         elif isinstance(error, OSError):
             place = visible(str(error.filename or ""))
             print(f"textmill: {error.strerror}: {place} ({type(error).__name__})", file=sys.stderr)
@@ -130,6 +132,17 @@ def _full_disk(error: BaseException | None) -> str:
             return f"the disk is full{where}. What is done is kept; free some space and run again."
         error = error.__cause__ or error.__context__
     return ""
+
+
+def _of_mlflow(error: BaseException) -> str:
+    """A sentence if MLflow's store did not answer, or did not do what it was asked."""
+    if "mlflow" not in sys.modules:  # a second to import
+        return ""
+    from tasks.runtime.mlflow_store import mlflow_errors, not_done
+    from tasks.runtime.reachable import shown
+
+    store = shown(os.environ.get("MLFLOW_TRACKING_URI") or "mlflow.db")
+    return str(not_done(store, error)) if isinstance(error, mlflow_errors()) else ""
 
 
 class _Version(str):

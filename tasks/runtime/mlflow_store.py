@@ -40,7 +40,7 @@ def open_client(workspace: Workspace) -> Any:
         except sqlite3.OperationalError as error:
             if "locked" not in str(error):
                 raise
-            raise _not_done(workspace, str(error)) from error
+            raise not_done(shown_address(workspace), error) from error
         return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
@@ -85,13 +85,13 @@ def reported(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     except mlflow_errors() as error:
-        raise _not_done(workspace, str(error)) from error
+        raise not_done(shown_address(workspace), error) from error
 
 
-def _not_done(workspace: Workspace, error: str) -> StageFailed:
-    told = " ".join(error.partition("\n")[0].split())[:300]
+def not_done(store: str, error: BaseException) -> StageFailed:
+    told = " ".join(str(error).partition("\n")[0].split())[:300]
     return StageFailed(
-        f"MLflow ({shown_address(workspace)}) did not do what it was asked: {told}\n"
+        f"MLflow ({store}) did not do what it was asked: {told}\n"
         "  What is done is kept; the same command goes on from there."
     )
 

@@ -67,6 +67,16 @@ def test_predict_refuses_where_no_mlflow_server_is(
     assert "MLFLOW_TRACKING_URI=http://127.0.0.1:9 (environment): no server answers" in capsys.readouterr().err
 
 
+def test_a_store_that_answers_in_another_tongue_is_told_without_a_trace(
+    forbidding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", forbidding)
+    (tmp_path / "artifacts").mkdir()
+    for command in (["predict", "m", "--text", "x"], ["show", "m@champion"], ["clean"]):
+        assert main([*command, "--workspace", str(tmp_path)]) == 1
+        assert f"MLflow ({forbidding}) did not do what it was asked: " in capsys.readouterr().err
+
+
 def test_a_run_refuses_where_no_prefect_server_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.prefect_client import connect
     from tasks.runtime.workspace import Workspace
