@@ -31,8 +31,6 @@ from tasks.runtime.workspace import LockHeld, Workspace, file_lock, refuse_to_wa
 P = ParamSpec("P")
 A = TypeVar("A", bound=Artifact)
 
-PROMOTION_LOCK = ".promotion.lock"
-"""Held by who registers models."""
 Node = tuple[str, str]
 """A node and a fingerprint: names an artifact, made or to be made."""
 
@@ -275,7 +273,7 @@ def _leftovers(
             continue  # the next run goes on from it
         yield Leftover(path, size_of(path), "work of a run that ended", node=node)
     for path in sorted(workspace.root.glob(".registering-*")):
-        yield Leftover(path, size_of(path), "registration that ended", lock=workspace.root / PROMOTION_LOCK)
+        yield Leftover(path, size_of(path), "registration that ended", lock=workspace.promoting)
     for doomed in workspace.doomed():
         yield Leftover(doomed, size_of(doomed), "half deleted by a killed process")
 

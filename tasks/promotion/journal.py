@@ -6,9 +6,7 @@ reader of `champion` sees the old or the new version), then the entry is appende
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from tasks.promotion.ledger import Aliases, Entry, recorded, unchecked
 from tasks.promotion.publish import Pages
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.mlflow_store import reported
+from tasks.runtime.processes import this_user
 from tasks.runtime.registry import Registry
 from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 
@@ -29,7 +28,7 @@ from tasks.runtime.workspace import Workspace, file_lock, write_atomically
 @contextmanager
 def promotion_lock(workspace: Workspace) -> Iterator[None]:
     """One change of the registry at a time."""
-    with file_lock(workspace.root / ".promotion.lock"), reported(workspace):
+    with file_lock(workspace.promoting), reported(workspace):
         yield
 
 
@@ -91,7 +90,7 @@ class Journal:
         return Entry(
             id=uuid.uuid4().hex,
             when=datetime.now(UTC).isoformat(timespec="seconds"),
-            who=who.strip() or _who(),
+            who=who.strip() or this_user(),
             model=self.model,
             action=action,
             version=version,
@@ -127,13 +126,6 @@ def champion_note(registry: Registry, model: str) -> str:
 
 def _aliases(found: Mapping[str, int]) -> Aliases:
     return Aliases(champion=found.get("champion"), previous=found.get("previous"))
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that no passwd file knows
-        return f"uid {os.getuid()}"
 
 
 def read_ledger(file: Path) -> list[Entry]:

@@ -1,7 +1,8 @@
-"""Names of processes that hold beyond their end: a process id alone is used again."""
+"""Names of processes that hold beyond their end (a process id alone is used again), and of who runs them."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from pathlib import Path
@@ -17,6 +18,14 @@ def is_gone(process: str) -> bool:
     host, _, rest = process.partition(":")
     pid, _, started = rest.partition(":")
     return host == socket.gethostname() and pid.isdigit() and start_time(int(pid)) != started
+
+
+def this_user() -> str:
+    """The login name of who runs this process, or `uid N`."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that no passwd file knows
+        return f"uid {os.getuid()}"
 
 
 def start_time(pid: int) -> str:

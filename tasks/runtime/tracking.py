@@ -7,9 +7,7 @@ writes, through the client (nothing global is set); metrics are written in batch
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,7 +34,7 @@ from tasks.runtime.data_card import data_card
 from tasks.runtime.logged_figures import pictures, tables
 from tasks.runtime.metric_names import Point, accepted, flat, live_name, manifest_points, numbers
 from tasks.runtime.mlflow_store import experiment_of, mlflow_errors, open_client, reported
-from tasks.runtime.processes import is_gone, this_process
+from tasks.runtime.processes import is_gone, this_process, this_user
 from tasks.runtime.system_metrics import Sampler
 from tasks.runtime.visible import visible
 from tasks.runtime.workspace import Workspace
@@ -118,7 +116,7 @@ class Tracking:
         self.silent = time.monotonic() - began > PATIENCE_SECONDS
 
     def _open(self, name: str, tags: Mapping[str, str], config: Mapping[str, Any]) -> str:
-        about = {PROCESS: this_process(), "mlflow.user": _user(), "mlflow.source.name": "textmill"}
+        about = {PROCESS: this_process(), "mlflow.user": this_user(), "mlflow.source.name": "textmill"}
         run = self.client.create_run(self.experiment, run_name=name, tags={**about, **tags})
         params = _params(config)
         for start in range(0, len(params), PARAMS_PER_BATCH):
@@ -289,10 +287,3 @@ def _dataset(node: str, kind: str, digest: str, fingerprint: str, profile: str |
 
     source = json.dumps({"artifact": f"artifacts/{node}/{fingerprint}"})
     return Dataset(name=f"{node} ({kind})", digest=digest[:32], source_type="textmill", source=source, profile=profile)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that no passwd file knows
-        return f"uid {os.getuid()}"

@@ -59,6 +59,11 @@ class Workspace:
         return self.root / ".deleting.lock"
 
     @property
+    def promoting(self) -> Path:
+        """The lock of who registers models or moves their aliases."""
+        return self.root / ".promotion.lock"
+
+    @property
     def prefect_home(self) -> Path:
         return self.root / ".prefect"
 
