@@ -61,28 +61,31 @@ def postgres(folder: Path) -> Iterator[str]:
     port = free_port()
     data = folder / "data"
     data.mkdir(parents=True)
-    as_user: list[str] = []
     if os.getuid() == 0:
         user = pwd.getpwnam("postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
         os.chown(folder, user.pw_uid, user.pw_gid)
         os.chown(data, user.pw_uid, user.pw_gid)
         for parent in [*folder.parents][:-2]:  # pytest's folders are for their owner alone
             parent.chmod(parent.stat().st_mode | 0o011)
-    pg = BINARIES[-1]
-
-    def call(*command: str) -> None:
-        done = subprocess.run(
-            [*as_user, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/"
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-
-    call(str(pg / "initdb"), "-D", str(data), "-U", "textmill", "--auth=trust", "--no-sync", "-E", "UTF8")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
-    call(str(pg / "pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
+    _pg("initdb", "-D", str(data), "-U", "textmill", "--auth=trust", "--no-sync", "-E", "UTF8")
+    start_postgres(folder, port)
     try:
-        call(str(pg / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "textmill", "mlflow")
+        _pg("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "textmill", "mlflow")
         yield f"postgresql://textmill:secret@127.0.0.1:{port}/mlflow"
     finally:
-        call(str(pg / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        _pg("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_postgres(folder: Path, port: int) -> None:
+    """Start the cluster in `folder`, after a kill as well."""
+    data = folder / "data"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
+    _pg("pg_ctl", "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
+
+
+def _pg(program: str, *arguments: str) -> None:
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    command = [*as_user, str(BINARIES[-1] / program), *arguments]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/")
+    assert done.returncode == 0, f"{command}: {done.stderr}"
