@@ -74,10 +74,14 @@ def server_needed() -> Iterator[None]:
 
     try:
         yield
-    except (httpx.TransportError, ObjectNotFound) as error:  # gone, or another server has its port
+    # Gone, or its database is, or another server has its port.
+    except (httpx.TransportError, httpx.HTTPStatusError, ObjectNotFound) as error:
+        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
+            raise
         _forget_events()
+        told = str(error).partition("\n")[0]
         raise StageFailed(
-            f"The Prefect server at {shown(os.environ['PREFECT_API_URL'])} no longer answers for this run ({error}). "
+            f"The Prefect server at {shown(os.environ['PREFECT_API_URL'])} no longer answers for this run ({told}). "
             "What is done is kept: run again to go on."
         ) from error
 
