@@ -75,6 +75,7 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
     """Run as the Prefect flow, in this process, in the foreground."""
 
     from flows.prefect_client import connect, quick_imports, server_needed
+    from tasks.runtime.mlflow_store import open_client
     from tasks.runtime.reachable import check_reachable
 
     workspace = loaded.store.workspace
@@ -82,7 +83,7 @@ def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Termina
     check_reachable("MLFLOW_TRACKING_URI")
     with quick_imports():
         connect(workspace, terminal.line)
-        import tasks.runtime.tracking  # noqa: F401  # MLflow
+        open_client(workspace)  # imports MLflow, and what its store needs
         from flows.corpus_to_model import run_in_foreground
 
     try:

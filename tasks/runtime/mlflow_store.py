@@ -37,8 +37,8 @@ def open_client(workspace: Workspace) -> Any:
     with file_lock(workspace.root / ".mlflow.lock"):  # two runs at once must not both make the tables
         try:
             _follow_move(workspace)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
+        except sqlite3.Error as error:
+            if "is full" in str(error):
                 raise
             raise not_done(shown_address(workspace), error) from error
         return MlflowClient(tracking_uri=address, registry_uri=address)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,9 @@ from tasks.runtime.workspace import Workspace
 
 PROCESS = "textmill.process"
 NOTE = "mlflow.note.content"
-VALUE_LIMIT, NOTE_LIMIT, PARAMS_PER_BATCH, METRICS_PER_BATCH = 6000, 8000, 100, 500
-FLUSH_SECONDS = 2.0
-PATIENCE_SECONDS = 5.0
+VALUE_LIMIT, NOTE_LIMIT = 6000, 8000
+PARAMS_PER_BATCH, TAGS_PER_BATCH, METRICS_PER_BATCH = 100, 100, 500
+FLUSH_SECONDS, PATIENCE_SECONDS = 2.0, 5.0
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Tracking:
     experiment: str = field(init=False, default="")
     silent: bool = field(init=False, default=False)
     """The store let us wait in vain: until a node runs, its pages are not worth waiting for again."""
+    _reused: dict[str, str] = field(init=False, default_factory=dict)  # tags, to be written in one call for all
 
     @cached_property
     def client(self) -> Any:
@@ -76,6 +77,7 @@ class Tracking:
             self.road = self._open(run_id, {"textmill.run": run_id}, config)
 
     def node_started(self, node: str, config: Mapping[str, Any], inputs: Mapping[str, InputRecord]) -> NodeRun:
+        self._tell_reused()
         run = NodeRun(self.client, node, self.workspace.root / ".cache")
         with run.tracked():
             run.run_id = self._open(node, {"textmill.node": node, "mlflow.parentRunId": self.road}, config)
@@ -86,8 +88,7 @@ class Tracking:
 
     def node_reused(self, artifact: Artifact, original_run_id: str) -> None:
         """A reused node opens no run: the parent points to the run that made the artifact."""
-        made = f"{original_run_id or 'unknown'}/{artifact.fingerprint}"
-        self._show(lambda: self.client.set_tag(self.road, f"node.{artifact.node}", made))
+        self._reused[f"node.{artifact.node}"] = f"{original_run_id or 'unknown'}/{artifact.fingerprint}"
 
     def describe_road(self, note: str, metrics: Mapping[str, float]) -> None:
         """What the road led to, for the parent's page: Markdown, and figures by name."""
@@ -103,8 +104,17 @@ class Tracking:
 
     def end_road(self, status: str) -> None:
         """Close the parent run: `FINISHED`, `FAILED` or `KILLED`. If that cannot be told now, the next run does it."""
+        if status != "KILLED":  # who stops a run waits for one call
+            self._tell_reused()
         with contextlib.suppress(*mlflow_errors()):
             self.client.set_terminated(self.road, status)
+
+    def _tell_reused(self) -> None:
+        from mlflow.entities import RunTag
+
+        while self._reused:
+            tags = [RunTag(*self._reused.popitem()) for _ in range(min(TAGS_PER_BATCH, len(self._reused)))]
+            self._show(partial(self.client.log_batch, self.road, tags=tags))
 
     def _show(self, write: Callable[[], Any]) -> None:
         if self.silent:

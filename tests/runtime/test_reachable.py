@@ -77,6 +77,15 @@ def test_a_store_that_answers_in_another_tongue_is_told_without_a_trace(
         assert f"MLflow ({forbidding}) did not do what it was asked: " in capsys.readouterr().err
 
 
+def test_a_damaged_database_is_told_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
+    assert main(["predict", "m", "--text", "x", "--workspace", str(tmp_path)]) == 1
+    assert "did not do what it was asked: file is not a database" in capsys.readouterr().err
+
+
 def test_a_run_refuses_where_no_prefect_server_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.prefect_client import connect
     from tasks.runtime.workspace import Workspace
