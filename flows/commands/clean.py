@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.arguments import add_json, add_workspace
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:
     from flows.cleaning import Cache, Held, Removed
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         raise RefusedInput(f"{workspace.root}: nothing has run here, so there is nothing to clean.")
     cache = look(Store(workspace))
     if not args.json:
-        print("\n".join(_lines(cache, workspace)))
+        print(visible("\n".join(_lines(cache, workspace))))
     removed = None
     if args.yes:
         removed = remove(workspace, cache)
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_as_json(cache, removed, workspace), indent=1))
     else:
         where = "" if args.workspace == Path() else f" --workspace {shlex.quote(str(args.workspace))}"
-        print("\n".join(_conclusion(cache, removed, f"textmill clean --yes{where}")))
+        print(visible("\n".join(_conclusion(cache, removed, f"textmill clean --yes{where}"))))
     return 0
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from flows.arguments import add_json, add_workspace
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.visible import visible
 
 EXAMPLES = 5
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(compared.as_json(args.examples), indent=1))
     else:
-        print("\n".join(as_lines(compared, args.rung, args.examples)))
+        print(visible("\n".join(as_lines(compared, args.rung, args.examples))))
     return 0
 
 

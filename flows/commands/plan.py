@@ -13,6 +13,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from flows.arguments import add_config, add_json, config_arguments
+from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:
     from tasks.runtime.planning import PlannedNode
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"nodes": [as_json(node) for node in nodes]}, indent=1))
     else:
-        print("\n".join(as_lines(nodes)))
+        print(visible("\n".join(as_lines(nodes))))
     return 0
 
 

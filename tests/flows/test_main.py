@@ -70,3 +70,12 @@ def test_a_typo_in_a_selection_is_told_before_missing_data(tmp_path: Path, capsy
         assert "'finetun' is no stage or node of this road. Did you mean 'finetune'?" in capsys.readouterr().err
     assert main(["run", str(file)]) == 2
     assert "gone.txt" in capsys.readouterr().err
+
+
+def test_a_name_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "artifacts" / "a\x1b[31mb" / "f").mkdir(parents=True)
+    assert main(["clean", "--workspace", str(tmp_path)]) == 0
+    assert main(["clean", "--yes", "--workspace", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "a[U+001B][31mb" in said
+    assert "\x1b" not in said
