@@ -81,7 +81,14 @@ def start_postgres(folder: Path, port: int) -> None:
     """Start the cluster in `folder`, after a kill as well."""
     data = folder / "data"
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
-    _pg("pg_ctl", "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
+    for attempt in range(60):
+        try:
+            _pg("pg_ctl", "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
+            return
+        except AssertionError:  # processes of the killed one are still about to end
+            if attempt == 59:
+                raise
+            time.sleep(1)
 
 
 def _pg(program: str, *arguments: str) -> None:
