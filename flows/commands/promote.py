@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from flows.arguments import DEFAULT_CONFIG, ConfigArguments, add_config, add_json, add_workspace, config_arguments
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     elif outcome.verdict is not None:
         print(table(outcome.verdict))
     if outcome.refused:
-        raise GateRefused(outcome.sentence())
+        where = "" if args.workspace == Path() else f" --workspace {shlex.quote(str(args.workspace))}"
+        raise GateRefused(outcome.sentence(where))
     if not args.json:
         print(outcome.sentence())
     return 0

@@ -253,6 +253,7 @@ def _model(store: Store, reference: str) -> dict[str, Any]:
     version = registry.resolve(reference)
     aliases = [alias for alias, number in registry.aliases(version.model).items() if number == version.version]
     manifest, damage = store.verify(store.workspace.artifact(version.node, version.fingerprint))
+    card = registry.folder(version) / "README.md"
     return {
         "model": version.model,
         "version": version.version,
@@ -264,7 +265,7 @@ def _model(store: Store, reference: str) -> dict[str, Any]:
         "artifact": damage or "intact",
         "lineage": list(_lineage(store, manifest)) if manifest else [],
         "config": manifest.config if manifest else None,
-        "card": (registry.folder(version) / "README.md").read_text(encoding="utf-8"),
+        "card": card.read_text(encoding="utf-8") if card.is_file() else "no card lies in it",
     }
 
 

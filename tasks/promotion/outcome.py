@@ -98,6 +98,6 @@ class Promotion:
                 f'  It is still in use. To accept it: {command} --override "why"'
             )
         return (
-            f"version {self.candidate} stays challenger: it {why}.\n"
+            f"version {self.candidate} is not promoted: it {why}.\n"
             f'  {now} To promote all the same: {command} --override "why"'
         )

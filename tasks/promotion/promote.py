@@ -144,7 +144,7 @@ def rollback(registry: Registry, *, model: str) -> tuple[Aliases, Aliases]:
     with promotion_lock(registry.workspace):
         journal = Journal(registry, model)
         if not registry.versions(model):
-            raise RefusedInput(f"{model}: no such model in this workspace. textmill show lists what there is.")
+            raise RefusedInput(f"{model}: no such model. {registry.known(model)}")
         aliases = journal.settle()
         last = undoable(journal.entries(), model)
         if last is None:

@@ -88,7 +88,7 @@ class Registry:
         for one in self.versions(model):
             if one.version == version:
                 return one
-        raise RefusedInput(f"{model} has no version {version}. {self._known(model)}")
+        raise RefusedInput(f"{model} has no version {version}. {self.known(model)}")
 
     def resolve(self, reference: str) -> Version:
         """`NAME@alias`, `NAME/version`, or `NAME` for its champion.
@@ -102,7 +102,7 @@ class Registry:
         model, _, alias = reference.partition("@")
         alias = alias or "champion"
         if slash or alias not in (known := self.aliases(model)):
-            raise RefusedInput(f"{reference!r}: {model or 'no model'} has no alias {alias!r}. {self._known(model)}")
+            raise RefusedInput(f"{reference!r}: {model or 'no model'} has no alias {alias!r}. {self.known(model)}")
         return self.get(model, known[alias])
 
     def aliases(self, model: str) -> dict[str, int]:
@@ -279,7 +279,8 @@ class Registry:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
 
-    def _known(self, model: str) -> str:
+    def known(self, model: str) -> str:
+        """What there is of a model, or else which models there are, for a refusal."""
         versions = self.versions(model)
         if not versions:
             names = [one.name for one in self.client.search_registered_models()]

@@ -83,7 +83,7 @@ def test_a_refused_gate_leaves_the_champion(copy: Textmill) -> None:
     promotion = done.json["promotion"]
     assert (promotion["promoted"], promotion["passed"], promotion["champion"]) == (False, False, 3)
     assert "above TF-IDF" in [gate["name"] for gate in promotion["gates"] if not gate["passed"]]
-    assert "version 2 stays challenger: it" in done.err
+    assert "version 2 is not promoted: it" in done.err
     assert "gains nothing certain over TF-IDF" in done.err
     assert '--override "why"' in done.err
     assert aliases(copy) == {"champion": 3, "challenger": 2}

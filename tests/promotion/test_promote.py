@@ -114,7 +114,7 @@ def test_a_refused_candidate_stays_challenger_and_may_be_overridden(shop: Shop) 
     assert refused_gates(worse) == ["keeps its parent", "holds against champion"] or refused_gates(worse) == [
         "holds against champion"
     ]
-    assert "stays challenger" in worse.sentence()
+    assert "is not promoted" in worse.sentence()
     assert registry.aliases("m") == {"challenger": 4, "champion": 3}
     assert promote(registry, model="m", version=4, config=CONFIG).refused
     forced = promote(registry, model="m", version=4, config=CONFIG, override="the old one leaks")

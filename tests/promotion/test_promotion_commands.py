@@ -64,11 +64,14 @@ def test_a_refused_promotion_exits_3_and_an_unknown_one_2(workspace: Path, capsy
     assert main(["promote", "m", "2", "--json", *at]) == 3
     captured = capsys.readouterr()
     assert json.loads(captured.out)["promoted"] is False
-    assert "version 2 stays challenger" in captured.err
+    assert "version 2 is not promoted" in captured.err
+    assert f"textmill promote m 2 --workspace {workspace} --override" in captured.err
     assert main(["promote", "m", "2", "--override", "we know", *at]) == 0
     assert "promoted against its gates" in capsys.readouterr().out
     assert main(["promote", "m", "9", *at]) == 2
     assert "Versions of m: 1, 2, 3" in capsys.readouterr().err
+    assert main(["rollback", "other", *at]) == 2
+    assert "other: no such model. Registered models: m." in capsys.readouterr().err
     assert main(["promote", "other", "1", *at]) == 2
     assert "textmill.yaml is the config of m (model.name), not of other" in capsys.readouterr().err
     assert main(["promote", "m", "1", "--override", " ", *at]) == 2
