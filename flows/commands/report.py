@@ -12,22 +12,26 @@ import argparse
 from pathlib import Path
 
 from flows.arguments import add_workspace
+from flows.references import find_run
 from tasks.runtime.errors import RefusedInput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", metavar="RUN", help="id of the run (default: the newest)")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="last~1 or the beginning of an id (default: newest)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: runs/RUN/report.html)")
     add_workspace(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from tasks.report.page import FILE, write_report
-    from tasks.runtime.runs import find_record
+    from tasks.runtime.runs import newest_record
+    from tasks.runtime.store import Store
     from tasks.runtime.workspace import Workspace
 
     workspace = Workspace(args.workspace.resolve())
-    record = find_record(workspace, args.run or "")
+    record = find_run(Store(workspace), args.run) if args.run else newest_record(workspace)
+    if record is None:
+        raise RefusedInput(f"{args.run!r}: expected a run: last, last~1 or the beginning of its id.")
     if args.out is not None and args.out.is_dir():
         raise RefusedInput(f"--out {args.out}: that is a folder; name a file in it, such as {args.out / FILE}.")
     if args.out is not None and not args.out.resolve().parent.is_dir():

@@ -128,22 +128,21 @@ def records(workspace: Workspace, limit: int | None = REMEMBERED_RUNS) -> list[R
     return found
 
 
-def find_record(workspace: Workspace, name: str = "") -> RunRecord:
-    """The run of that id, or the newest.
+def newest_record(workspace: Workspace) -> RunRecord:
+    """The newest run.
 
     Raises:
         RefusedInput: there is none, or its record cannot be read.
     """
-    known = sorted(file.parent.name for file in workspace.runs.glob("*/run.json"))
-    if not known:
+    files = sorted(workspace.runs.glob("*/run.json"))
+    if not files:
         raise RefusedInput(f"{workspace.root}: nothing has run here yet. To begin: textmill run")
-    if name and name not in known:
-        raise RefusedInput(f"{name!r} is no run of this workspace. The newest: {', '.join(known[:-6:-1])}")
-    file = workspace.runs / (name or known[-1]) / "run.json"
     try:
-        return RunRecord.model_validate_json(file.read_bytes())
+        return RunRecord.model_validate_json(files[-1].read_bytes())
     except (OSError, ValidationError):
-        raise RefusedInput(f"{file} is damaged. Its artifacts are kept; run again to have a record of them.") from None
+        raise RefusedInput(
+            f"{files[-1]} is damaged. Its artifacts are kept; run again to have a record of them."
+        ) from None
 
 
 def last_nodes(workspace: Workspace) -> dict[str, NodeRecord]:

@@ -54,7 +54,7 @@ def test_a_run_that_failed_says_so_in_its_report(copy: Textmill) -> None:
 
 
 def test_the_command_refuses_what_is_no_run_and_no_folder(copy: Textmill) -> None:
-    assert "'2001' is no run of this workspace. The newest: 2" in copy("report", "2001", code=2).err
+    assert "'2001': no such run. On record: 2" in copy("report", "2001", code=2).err
     assert "there is no folder nowhere" in copy("report", "--out", "nowhere/x.html", code=2).err
     (newest,) = (copy.root / "runs").iterdir()
     (newest / "run.json").write_text("{")
