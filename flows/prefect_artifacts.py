@@ -26,6 +26,7 @@ from flows.figures import main_figure
 from flows.running import Outcome
 from flows.services import running
 from flows.units import count, duration
+from tasks.promotion.pages import escaped
 from tasks.runtime.artifact import Artifact
 from tasks.runtime.execution import Observer, Session
 from tasks.runtime.prefect_task import PrefectCall
@@ -103,8 +104,8 @@ class Pages:
         )
         if record.action == "ran":
             rows = {
-                "made": figure,
-                "why it ran": record.reason,
+                "made": escaped(figure),
+                "why it ran": escaped(record.reason),
                 "took": duration(record.seconds),
                 "artifact": f"`{place}`",
                 "digest": f"`{artifact.digest}`",
@@ -112,7 +113,7 @@ class Pages:
             }
             if record.compared == "different":
                 rows["not reproducible"] = "the same recipe gave other bytes than before"
-            text = "\n".join(f"| {name} | {_cell(value)} |" for name, value in rows.items())
+            text = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
             self._create(_key(artifact.node), "markdown", f"| | |\n|---|---|\n{text}\n", f"{figure}", task_run)
 
     def conclude(self, outcome: Outcome | None) -> None:
@@ -221,10 +222,6 @@ def _views_only() -> Iterator[None]:
 def _signed(gain: Mapping[str, float]) -> str:
     value, low, high = (f"{gain[name]:+.2f}".replace("-", "−") for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _key(node: str) -> str:
