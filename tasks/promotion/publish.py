@@ -6,18 +6,17 @@ the pages of its versions again, those that an older Textmill registered too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from tasks.promotion import pages
 from tasks.promotion.card import lineage
 from tasks.promotion.gates import GateResult, Verdict
 from tasks.promotion.ledger import Aliases, Entry, unchecked
-from tasks.runtime.artifact import EXECUTION, Artifact, Checkpoint, Evaluation, Manifest
+from tasks.runtime.artifact import Artifact, Checkpoint, Evaluation, Manifest
 from tasks.runtime.registry import Registry, Version
+from tasks.runtime.store import Execution, execution_in
 
 CARDS = ("RawCorpus", "LabelledData", "CleanCorpus", "Corpus")
 
@@ -51,7 +50,7 @@ class Pages:
         metrics = evaluation.metrics
         sections = {
             pages.LADDER: pages.ladder_section(
-                metrics, evaluation.config, version.variant, _execution(evaluation).get("measured", {})
+                metrics, evaluation.config, version.variant, _execution(evaluation).measured
             ),
         }
         tags: dict[str, str] = {}
@@ -99,7 +98,7 @@ class Pages:
             manifest.node,
             manifest.digest,
             self._registered.get(manifest.digest, ""),
-            version.run_id if manifest.digest == version.digest else _execution(made).get("mlflow_run_id", ""),
+            version.run_id if manifest.digest == version.digest else _execution(made).mlflow_run_id,
             manifest.kind in CARDS,
         )
 
@@ -133,12 +132,8 @@ def _judged(entries: Sequence[Entry], version: Version) -> tuple[str, list[GateR
     return None
 
 
-def _execution(artifact: Artifact) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((artifact.path / EXECUTION).read_bytes())
-    except FileNotFoundError:
-        return {}
-    return found
+def _execution(artifact: Artifact) -> Execution:
+    return execution_in(artifact.path) or Execution()
 
 
 def road_page(model: str, sentence: str, evaluation: Evaluation, nodes: Mapping[str, str], experiment: str) -> str:

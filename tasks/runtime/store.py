@@ -126,15 +126,20 @@ class Store:
         return made.model_copy(update={"path": target}), compared
 
     def execution(self, folder: Path) -> Execution | None:
-        try:
-            return Execution.model_validate_json((folder / EXECUTION).read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return execution_in(folder)
 
     def last_execution(self, node: str) -> Execution | None:
         """The newest execution of a node under any recipe: the base of an estimate."""
         found = [self.execution(folder) for folder in (self.workspace.artifacts / node).glob("[!.]*")]
         return max((one for one in found if one), key=lambda one: one.started, default=None)
+
+
+def execution_in(folder: Path) -> Execution | None:
+    """How the artifact in `folder` came to be; None if that was lost."""
+    try:
+        return Execution.model_validate_json((folder / EXECUTION).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _recorded_digest(folder: Path) -> str | None:

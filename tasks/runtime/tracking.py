@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from tasks.runtime.artifact import (
-    EXECUTION,
     MANIFEST,
     Artifact,
     CleanCorpus,
@@ -35,6 +34,7 @@ from tasks.runtime.logged_figures import pictures, tables
 from tasks.runtime.metric_names import Point, accepted, flat, live_name, manifest_points, numbers
 from tasks.runtime.mlflow_store import experiment_of, mlflow_errors, open_client, reported
 from tasks.runtime.processes import is_gone, this_process, this_user
+from tasks.runtime.store import execution_in
 from tasks.runtime.system_metrics import Sampler
 from tasks.runtime.visible import visible
 from tasks.runtime.workspace import Workspace
@@ -274,15 +274,13 @@ class NodeRun:
 
 def _costs(artifact: Artifact) -> list[Point]:
     """What it cost to make, as its execution record has it."""
-    try:
-        execution = json.loads((artifact.path / EXECUTION).read_bytes())
-    except FileNotFoundError:
+    if (execution := execution_in(artifact.path)) is None:
         return []
     return [
-        ("used/seconds", execution["seconds"], None),
-        ("used/cpu_seconds", execution["cpu_seconds"], None),
-        ("used/memory_megabytes", execution["memory_bytes"] / 1e6, None),
-        ("used/disk_megabytes", execution["disk_bytes"] / 1e6, None),
+        ("used/seconds", execution.seconds, None),
+        ("used/cpu_seconds", execution.cpu_seconds, None),
+        ("used/memory_megabytes", execution.memory_bytes / 1e6, None),
+        ("used/disk_megabytes", execution.disk_bytes / 1e6, None),
     ]
 
 

@@ -235,6 +235,11 @@ def test_a_damaged_version_is_registered_again_by_the_next_run(shop: Shop, harm:
     assert registry.aliases("m")["challenger"] == 4
 
 
+def test_a_record_of_costs_that_was_lost_stops_no_registration(shop: Shop) -> None:
+    (shop.evaluation.path / "execution.json").write_bytes(b"")  # as a loss of power may leave it
+    assert run(shop).promoted
+
+
 def test_a_workspace_may_be_moved(shop: Shop) -> None:
     run(shop)
     moved = shop.workspace.root.with_name("elsewhere")
