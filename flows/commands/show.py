@@ -253,14 +253,17 @@ def _model(store: Store, reference: str) -> dict[str, Any]:
     version = registry.resolve(reference)
     aliases = [alias for alias, number in registry.aliases(version.model).items() if number == version.version]
     manifest, damage = store.verify(store.workspace.artifact(version.node, version.fingerprint))
-    card = registry.folder(version) / "README.md"
+    folder = None
+    with suppress(RefusedInput):  # its files are gone; the rest is worth a look
+        folder = registry.folder(version)
+    card = folder / "README.md" if folder else Path()
     return {
         "model": version.model,
         "version": version.version,
         "aliases": aliases,
         "champion": champion_note(registry, version.model) if "champion" in aliases else "",
         "tags": dict(version.tags),
-        "folder": str(registry.folder(version)),
+        "folder": str(folder or "none"),
         "damage": list(registry.damage(version)),
         "artifact": damage or "intact",
         "lineage": list(_lineage(store, manifest)) if manifest else [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,15 @@ def test_predict_text(workspace: Path, version: int, capsys: pytest.CaptureFixtu
     assert good["label"] in ("storage", "network", "logging")
     assert 1 / 3 < good["score"] <= 1
     assert bad == {"line": 2, "error": "the text is empty"}
+
+
+def test_a_version_whose_files_are_gone_is_shown_as_such(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry = Registry(Workspace(workspace))
+    shutil.rmtree(registry.folder(registry.get("m", 3)))
+    assert main(["show", "m/3", "--workspace", str(workspace)]) == 0
+    said = capsys.readouterr().out
+    assert "DAMAGED: all files are gone" in said
+    assert "made from" in said
 
 
 def test_predict_with_a_damaged_version_is_refused(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
