@@ -9,6 +9,7 @@ names it.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ from tasks.runtime.workspace import Workspace
 
 TICK_SECONDS = 0.1
 WATCH_SECONDS = 1.0
+CLOCK_SECONDS = 60.0
 USUAL_MLFLOW_PORT = 5000
 LONGEST_PAUSE = 60.0
 WORKER_PATIENCE = 20.0
@@ -135,6 +137,8 @@ class Supervisor:
     mlflow: Child = field(default_factory=lambda: Child("mlflow", "logs/mlflow-server.log"))
     worker_url: str = ""
     told: Services | None = None
+    clock: float = -math.inf
+    """Seconds by which the time of day was ahead of the time since boot."""
 
     def __post_init__(self) -> None:
         self.prefect = PrefectServer(self.workspace, self.own)
@@ -143,6 +147,7 @@ class Supervisor:
         listener = None if "MLFLOW_TRACKING_URI" in self.given else bind(USUAL_MLFLOW_PORT)
         while not stop.wait(TICK_SECONDS if self.told is None or not self.told.ready else WATCH_SECONDS):
             try:
+                self._follow_clock()
                 if not self._tell(tuple(self._keep_all(listener))):
                     return
             except OSError as error:  # a full disk passes
@@ -170,6 +175,14 @@ class Supervisor:
                 stop_server(self.workspace)
             if self._named():
                 Path(record_file(self.workspace)).unlink(missing_ok=True)
+
+    def _follow_clock(self) -> None:
+        """Prefect's services wait by the time of day: set back by days, they would stand still for as long."""
+        ahead = time.time() - time.monotonic()
+        if ahead < self.clock - CLOCK_SECONDS and not self.given.get("PREFECT_API_URL"):
+            say("the clock was set back: Prefect's server is started again")
+            stop_server(self.workspace)
+        self.clock = ahead
 
     def _keep_mlflow(self, port: int, descriptor: int) -> Service:
         self.mlflow.url = f"http://{HOST}:{port}"

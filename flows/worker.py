@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shlex
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -24,6 +26,7 @@ from flows.arguments import DEFAULT_CONFIG
 
 MISSED_AFTER = timedelta(seconds=60)
 STOP_SECONDS = 10.0
+SKIPPED = "Skipped"
 COMMAND = shlex.join([sys.executable, "-P", "-m", "flows.flow_process"])
 SWEPT = "The worker of this run ended, and the run with it. What is done is kept: retry the run to go on."
 
@@ -36,6 +39,8 @@ with warnings.catch_warnings():
         folder: Path
         redeploy: Callable[[], object]
         stopping = False
+        clock = -math.inf
+        """Seconds by which the time of day was ahead of the time since boot."""
         deployed: tuple[int, ...]
         """`stamp` of the config that the deployments were made from."""
 
@@ -52,6 +57,8 @@ with warnings.catch_warnings():
                 if run.labels.get("prefect.worker.name", self.name) == self.name:
                     cancelling = run.state is not None and run.state.is_cancelling()
                     await self._end(run, Cancelled(message=SWEPT) if cancelling else Crashed(message=SWEPT))
+            if any(run.state_name == SKIPPED for run in await self._to_come()):
+                await self._schedule_again()
 
         async def get_and_submit_flow_runs(self) -> list[FlowRun]:
             if self.stopping:
@@ -59,6 +66,9 @@ with warnings.catch_warnings():
             if (config := stamp(self.folder)) != self.deployed:
                 await asyncio.to_thread(self.redeploy)  # the choices in the forms are the nodes of the config
                 self.deployed = config
+            if (ahead := time.time() - time.monotonic()) < self.clock - MISSED_AFTER.total_seconds():
+                await self._schedule_again()
+            self.clock = ahead
             now = datetime.now(UTC)
             for run in missed(await self._runs_in(StateType.SCHEDULED), now):
                 await self._end(run, skipped(run))
@@ -86,6 +96,16 @@ with warnings.catch_warnings():
                 flow_run_filter=FlowRunFilter.model_validate({"state": {"type": {"any_": states}}}),
                 work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [self._work_pool_name]}}),
             )
+
+        async def _to_come(self) -> list[FlowRun]:
+            now, waiting = datetime.now(UTC), await self._runs_in(StateType.SCHEDULED, StateType.CANCELLED)
+            return [run for run in waiting if is_to_come(run, now)]
+
+        async def _schedule_again(self) -> None:
+            """The clock was set back: what was skipped as missed is to come, and Prefect plans it anew."""
+            while runs := await self._to_come():
+                for run in runs:
+                    await self.client.delete_flow_run(run.id)
 
         async def _end(self, run: FlowRun, state: State) -> None:
             with suppress(ObjectNotFound):  # it was deleted meanwhile
@@ -123,9 +143,15 @@ def missed(runs: Iterable[FlowRun], now: datetime) -> list[FlowRun]:
     ]
 
 
+def is_to_come(run: FlowRun, now: datetime) -> bool:
+    """Whether a schedule made it for a time that is still to come, skipped or not."""
+    waits = run.run_count == 0 and run.state_name in ("Scheduled", "Late", SKIPPED)
+    return run.auto_scheduled and waits and run.expected_start_time is not None and run.expected_start_time > now
+
+
 def skipped(run: FlowRun) -> State:
     return Cancelled(
-        name="Skipped",
+        name=SKIPPED,
         message=f"Missed: at {run.expected_start_time:%Y-%m-%d %H:%M:%S %Z} no worker was there, or another run of "
         "the workspace was on. Missed schedules are not caught up.",
     )
