@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psutil
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
@@ -103,9 +104,12 @@ with warnings.catch_warnings():
 
         async def _schedule_again(self) -> None:
             """The clock was set back: what was skipped as missed is to come, and Prefect plans it anew."""
-            while runs := await self._to_come():
+            seen: set[UUID] = set()
+            while runs := [run for run in await self._to_come() if run.id not in seen]:
                 for run in runs:
-                    await self.client.delete_flow_run(run.id)
+                    with suppress(ObjectNotFound):  # it was deleted meanwhile
+                        await self.client.delete_flow_run(run.id)
+                    seen.add(run.id)
 
         async def _end(self, run: FlowRun, state: State) -> None:
             with suppress(ObjectNotFound):  # it was deleted meanwhile
