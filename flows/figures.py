@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.units import count, size
 from tasks.runtime.artifact import (
     Artifact,
     Checkpoint,
@@ -19,6 +18,7 @@ from tasks.runtime.artifact import (
     TaskModel,
     Tokenizer,
 )
+from tasks.runtime.units import count, size
 
 
 def main_figure(artifact: Artifact) -> str:

@@ -25,13 +25,13 @@ from prefect.runtime import flow_run
 from flows.figures import main_figure
 from flows.running import Outcome
 from flows.services import running
-from flows.units import count, duration
 from tasks.promotion.pages import escaped
 from tasks.runtime.artifact import Artifact
 from tasks.runtime.execution import Observer, Session
 from tasks.runtime.prefect_task import PrefectCall
 from tasks.runtime.reachable import shown
 from tasks.runtime.runs import NodeRecord
+from tasks.runtime.units import count, duration
 from tasks.runtime.workspace import Workspace
 
 PROGRESS_SECONDS = 5.0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from flows.figures import main_figure
-from flows.units import count, duration
+from tasks.runtime.units import count, duration
 from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:

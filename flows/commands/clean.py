@@ -87,7 +87,7 @@ def _to_remove(cache: Cache) -> list[tuple[Any, int, str]]:
 
 
 def _lines(cache: Cache, workspace: Workspace) -> Iterator[str]:
-    from flows.units import count, size
+    from tasks.runtime.units import count, size
 
     total = sum(one.size for one in cache.artifacts)
     yield f"{count(len(cache.artifacts))} artifacts, {size(total)}"
@@ -118,7 +118,7 @@ def _lines(cache: Cache, workspace: Workspace) -> Iterator[str]:
 
 
 def _conclusion(cache: Cache, removed: Removed | None, command: str) -> Iterator[str]:
-    from flows.units import count, size
+    from tasks.runtime.units import count, size
 
     yield ""
     rows = _to_remove(cache)

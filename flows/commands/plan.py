@@ -54,7 +54,7 @@ def as_json(node: PlannedNode) -> dict[str, Any]:
 
 def as_lines(nodes: list[PlannedNode]) -> list[str]:
     """The plan for a person: runs of nodes that are simply reused share a line."""
-    from flows.units import duration, size
+    from tasks.runtime.units import duration, size
 
     lines: list[str] = []
     reused: list[str] = []

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from flows.prepare import load_checked
     from flows.running import Selection, prepare
     from flows.terminal import Terminal
-    from flows.units import duration
+    from tasks.runtime.units import duration
 
     if args.only and (args.start or args.until):
         raise RefusedInput("--only S means --from S --until S; give one or the other.")
@@ -138,7 +138,7 @@ def _report(loaded: Loaded, outcome: Outcome, terminal: Terminal) -> None:
 
 def _costs(loaded: Loaded, outcome: Outcome) -> str:
     """The most memory of a stage in this run, and what the artifacts of the road take on disk."""
-    from flows.units import size
+    from tasks.runtime.units import size
 
     executions = [
         (record, loaded.store.execution(loaded.store.workspace.artifact(node, record.fingerprint)))

@@ -133,7 +133,7 @@ def _workspace(store: Store, nodes: dict[str, str]) -> dict[str, Any]:
 
 
 def _workspace_lines(report: dict[str, Any]) -> list[str]:
-    from flows.units import duration, size
+    from tasks.runtime.units import duration, size
 
     lines = [f" {'node':<20} {'artifact':<16} {'digest':<12} {'made':<20} {'time':>10} {'size':>9}"]
     for row in report["nodes"]:
@@ -200,7 +200,7 @@ def _ladder(store: Store, report: dict[str, Any]) -> list[str]:
 
 def _node_lines(report: dict[str, Any], ladder: list[str]) -> list[str]:
     """`ladder`: shown in place of the figures, if it is one."""
-    from flows.units import duration, size
+    from tasks.runtime.units import duration, size
 
     manifest, execution = report["manifest"], report["execution"]
     lines = [

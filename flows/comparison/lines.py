@@ -9,9 +9,9 @@ from typing import Any
 from flows.comparison.compared import Compared, Score, turns
 from flows.comparison.sides import METRICS, Side
 from flows.plain_lines import WIDTH
-from flows.units import count
 from tasks.comparison.corpora import Moved, Movements
 from tasks.comparison.settings import Difference
+from tasks.runtime.units import count
 
 LISTED = 12
 """Lines of a section; --json has all."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from tasks.runtime import units
 from tasks.runtime.visible import visible
 
 THIN = "\u202f"
@@ -45,24 +46,20 @@ def marked(text: str, spans: list[tuple[int, int]], *, tag: str = "mark", limit:
 
 
 def count(number: float) -> str:
-    return f"{number:,.0f}".replace(",", THIN).replace("-", "−")
+    return _thin(units.count(number)).replace("-", "−")
 
 
 def size(number: float) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(number) >= factor:
-            digits = 1 if abs(number) < 100 * factor else 0
-            return f"{number / factor:.{digits}f}{THIN}{unit}"
-    return f"{number:.0f}{THIN}B"
+    return _thin(units.size(number))
 
 
 def duration(seconds: float) -> str:
-    if seconds < 99.5:
-        return f"{seconds:.1f}{THIN}s" if seconds < 9.95 else f"{seconds:.0f}{THIN}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}{THIN}min {rest:02d}{THIN}s"
-    return f"{minutes // 60}{THIN}h {minutes % 60:02d}{THIN}min"
+    """As `units.duration`: only the space between minutes and seconds may be broken."""
+    return _thin(units.duration(seconds)).replace(f"min{THIN}", "min ").replace(f"h{THIN}", "h ")
+
+
+def _thin(text: str) -> str:
+    return text.replace(" ", THIN)
 
 
 def milliseconds(value: float) -> str:

@@ -8,11 +8,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def size(count: float) -> str:
+def size(number: float) -> str:
+    """Bytes."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}" if count < 100 * factor else f"{count / factor:.0f} {unit}"
-    return f"{count:.0f} B"
+        if abs(number) >= factor:
+            return f"{number / factor:.{1 if abs(number) < 100 * factor else 0}f} {unit}"
+    return f"{number:.0f} B"
 
 
 def count(number: float) -> str:
