@@ -128,7 +128,7 @@ def corpus_to_model(
 
     Args:
         config: The YAML file, as a path in the workspace.
-        overrides: Settings over the file, one a line, such as finetune.learning_rate=3e-5.
+        overrides: Settings over the file, one an item, such as finetune.learning_rate=3e-5.
         start_from: Stage or node before which everything must be reusable. Empty = the beginning.
         until: Stage or node after which to stop. Empty = the end.
         only: Stage or node that alone may run. Empty = all.

@@ -198,7 +198,9 @@ def links(workspace: Workspace, run: str, tracker: Any) -> str:
     else:
         lines += [f"- MLflow run `{run}`: `textmill server start` serves MLflow"]
     lines += [f"- Report as a file: `{report}`"] if report.exists() else []
-    return "\n".join([*lines, f"- Logs of the nodes: `{workspace.logs / run}`", ""])
+    logs = workspace.logs / run
+    lines += [f"- Logs of the nodes: `{logs}`"] if logs.is_dir() else []  # none where all nodes were reused
+    return "\n".join([*lines, ""])
 
 
 def mlflow_address(workspace: Workspace) -> str:

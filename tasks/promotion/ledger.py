@@ -89,6 +89,8 @@ def unchecked(entries: Sequence[Entry], model: str, champion: int | None) -> boo
     """Whether `champion` was set by hand: no gate was asked, and nobody overrode one."""
     if champion is None:
         return False
+    if recorded(entries, model).champion != champion:
+        return True  # moved since the last entry, perhaps to a version that was promoted once
     for entry in reversed(entries):
         if entry.model != model or entry.after.champion != champion:
             continue

@@ -32,6 +32,7 @@ def entry(action: str, before: int | None, after: int | None) -> Entry:
         ([], 2, True),
         ([entry("promote", None, 2)], 2, False),
         ([entry("promote", None, 2)], 3, True),
+        ([entry("promote", None, 2), entry("promote", 2, 3)], 2, True),
         ([entry("promote", None, 2), entry("external", 2, 3)], 3, True),
         ([entry("external", None, 3), entry("promote", 3, 4), entry("rollback", 4, 3)], 3, True),
         ([entry("external", None, 3), entry("promote", 3, 3)], 3, False),
