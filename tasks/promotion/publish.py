@@ -82,7 +82,7 @@ class Pages:
 
     def _write(self, version: Version, sections: Mapping[str, str], tags: Mapping[str, str]) -> None:
         known = {**version.tags, **tags}
-        told = [f"macro-F1 {score[:5]}" for score in (known.get("test.macro_f1"),) if score]
+        told = [f"macro-F1 {float(score):.3f}" for score in (known.get("test.macro_f1"),) if score]
         told += [f"gates {gates}" for gates in (known.get("gates"),) if gates]
         what = ", ".join([version.variant, *told])
         head = f"{what}. {pages.HEAD}; every figure was measured in the run that made it."
