@@ -21,11 +21,11 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.approval import answered, ask, can_ask, carry_out
 from flows.arguments import DEFAULT_CONFIG, ConfigArguments
-from flows.prefect_artifacts import Pages
-from flows.prefect_client import without_trace
-from flows.prefect_sweep import sweep_flow_runs
+from flows.operation.approval import answered, ask, can_ask, carry_out
+from flows.operation.prefect_artifacts import Pages
+from flows.operation.prefect_client import without_trace
+from flows.operation.prefect_sweep import sweep_flow_runs
 from flows.prepare import Loaded, Plan, load_checked
 from flows.running import Outcome, Selection, prepare, run_road
 from flows.terminal import Terminal

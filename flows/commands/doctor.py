@@ -145,8 +145,8 @@ def _disk(folder: Path) -> Finding:
 
 def _port(folder: Path) -> Finding:
     """Where this workspace's Prefect server stands, or will."""
-    from flows.server import USUAL_PORT, standing
-    from flows.server_process import bind
+    from flows.operation.server import USUAL_PORT, standing
+    from flows.operation.server_process import bind
     from tasks.runtime.workspace import Workspace
 
     if server := standing(Workspace(folder)):

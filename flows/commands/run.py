@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Terminal) -> Outcome:
     """Run as the Prefect flow, in this process, in the foreground."""
 
-    from flows.prefect_client import connect, quick_imports, server_needed
+    from flows.operation.prefect_client import connect, quick_imports, server_needed
     from tasks.runtime.mlflow_store import open_client
     from tasks.runtime.reachable import check_reachable
 

@@ -23,8 +23,8 @@ from flows.arguments import add_json, add_workspace
 from tasks.runtime.errors import RefusedInput
 
 if TYPE_CHECKING:
-    from flows.server import ServerRecord
-    from flows.services import Service, Services
+    from flows.operation.server import ServerRecord
+    from flows.operation.services import Service, Services
     from tasks.runtime.workspace import Workspace
 
 TITLES = {"prefect": "Prefect", "mlflow": "MLflow", "worker": "worker"}
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _start(workspace: Workspace, cron: str | None, timezone: str | None) -> tuple[dict[str, Any], list[str]]:
-    from flows.services import start_services
+    from flows.operation.services import start_services
     from tasks.runtime.reachable import check_reachable
 
     workspace.check_writable()
@@ -66,13 +66,13 @@ def _start(workspace: Workspace, cron: str | None, timezone: str | None) -> tupl
         check_reachable(variable)
     schedule = None
     if cron is not None or timezone:
-        from flows.schedule import parse_cron
+        from flows.operation.schedule import parse_cron
 
         schedule = parse_cron(workspace, cron, timezone)
     services = start_services(workspace)
     report, lines = _as_json(services, workspace), _describe(services, workspace)
     if cron is not None:
-        from flows.schedule import set_schedule
+        from flows.operation.schedule import set_schedule
 
         told = set_schedule(workspace, os.environ.get("PREFECT_API_URL") or services.api_url, schedule)
         report["schedule"], lines = told, [*lines, told]
@@ -80,7 +80,7 @@ def _start(workspace: Workspace, cron: str | None, timezone: str | None) -> tupl
 
 
 def _stop(workspace: Workspace) -> tuple[dict[str, Any], list[str]]:
-    from flows.services import stop_services
+    from flows.operation.services import stop_services
 
     ended = stop_services(workspace)
     names = [TITLES[name] for name in TITLES if name in ended]
@@ -89,7 +89,7 @@ def _stop(workspace: Workspace) -> tuple[dict[str, Any], list[str]]:
 
 
 def _status(workspace: Workspace) -> tuple[dict[str, Any], list[str]]:
-    from flows.services import given_servers, lone_server, running
+    from flows.operation.services import given_servers, lone_server, running
 
     services = running(workspace)
     if services is not None:
@@ -115,7 +115,7 @@ def _describe(services: Services, workspace: Workspace) -> list[str]:
 
 
 def _describe_one(service: Service, workspace: Workspace) -> str:
-    from flows.worker_report import read_report
+    from flows.operation.worker_report import read_report
 
     title = TITLES[service.name]
     if not service.ready:
@@ -140,7 +140,7 @@ def _whether_it_answers(variable: str) -> str:
 
 
 def _as_json(services: Services, workspace: Workspace) -> dict[str, Any]:
-    from flows.worker_report import read_report
+    from flows.operation.worker_report import read_report
 
     report = read_report(workspace)
     return {

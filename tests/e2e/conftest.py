@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flows.server import start_server
+from flows.operation.server import start_server
 from tasks.runtime.workspace import Workspace, file_lock
 from tests.e2e.workspace import CONFIG, Done, Textmill, clone, write_base, write_data
 

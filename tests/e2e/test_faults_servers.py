@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.server import lives, read_record
+from flows.operation.server import lives, read_record
 from tasks.runtime.workspace import Workspace
 from tests.e2e.conftest import Road
 from tests.e2e.test_road import tracked
@@ -68,7 +68,9 @@ def test_a_copied_workspace_reuses_all_and_leaves_the_original_alone(road: Road,
         assert all(place.startswith(str(served.root)) for place in places)
 
 
-@pytest.mark.parametrize(("module", "steps"), [("flows.server_process", 1000), ("tasks.runtime.mlflow_server", 1001)])
+@pytest.mark.parametrize(
+    ("module", "steps"), [("flows.operation.server_process", 1000), ("tasks.runtime.mlflow_server", 1001)]
+)
 def test_a_worker_s_run_survives_a_killed_server(served: Served, module: str, steps: int) -> None:
     run = served.api.run("tiny", overrides=[f"pretrain.budget.steps={steps}"], until="pretrain")
     wait_for(lambda: list(served.root.glob("work/pretrain/*/keep/checkpoints/*/*.safetensors")), 240)

@@ -120,7 +120,7 @@ def test_cancel_retry_and_kill(operated: Operated) -> None:
     assert {state for node, state in done.items() if node != "pretrain"} == {"Cached"}  # nothing is forced again
     wait_for(lambda: "progress" in operated.artifacts(run), 60)
 
-    (process,) = operated.processes("flows.flow_process")
+    (process,) = operated.processes("flows.operation.flow_process")
     process.send_signal(signal.SIGKILL)
     assert operated.ended(run, not_before=2)["state_type"] == "CRASHED"
     wait_for(lambda: not operated.processes("tasks.runtime.child"), 10)
@@ -153,7 +153,7 @@ def test_a_person_decides(operated: Operated) -> None:
     run = operated.start(overrides=other)
     asked = operated.ended(run)
     assert (asked["state_type"], asked["state_name"]) == ("PAUSED", "Suspended"), operated.log(run)
-    wait_for(lambda: not operated.processes("flows.flow_process"), 30)
+    wait_for(lambda: not operated.processes("flows.operation.flow_process"), 30)
     pages = operated.artifacts(run)
     assert "macro-F1" in pages["ladder"]["data"]
     assert pages["compress"]["task_run_id"]

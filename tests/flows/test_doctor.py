@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import pytest
 
-from flows import server
 from flows.commands import doctor
+from flows.operation import server
 from flows.running import run_road
 from tasks.runtime.artifact import EXECUTION, MANIFEST
 from tasks.runtime.store import Execution, Store

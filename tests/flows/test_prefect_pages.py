@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.approval import Decision
-from flows.prefect_artifacts import ladder_rows, links
-from flows.prefect_sweep import sweep_flow_runs
+from flows.operation.approval import Decision
+from flows.operation.prefect_artifacts import ladder_rows, links
+from flows.operation.prefect_sweep import sweep_flow_runs
 from tasks.runtime.processes import is_gone, this_process
 from tasks.runtime.runs import new_run, records, under_way
 from tasks.runtime.workspace import Workspace

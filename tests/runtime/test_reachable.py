@@ -87,7 +87,7 @@ def test_a_damaged_database_is_told_without_a_trace(
 
 
 def test_a_run_refuses_where_no_prefect_server_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.prefect_client import connect
+    from flows.operation.prefect_client import connect
     from tasks.runtime.workspace import Workspace
 
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")

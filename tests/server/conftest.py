@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import ServerRecord, start_server, stop_server
+from flows.operation.server import ServerRecord, start_server, stop_server
 from tasks.runtime.workspace import Workspace
 
 

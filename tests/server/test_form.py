@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
-from flows.deployments import form
+from flows.operation.deployments import form
 
 STAGES = ["ingest", "pretrain"]
 NODES = ["ingest.corpus", "ingest.labels", "pretrain"]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import read_record, start_server
+from flows.operation.server import read_record, start_server
 from tasks.runtime.workspace import Workspace
 
 RUN = """
 import os, signal, sys
 from pathlib import Path
-from flows.prefect_client import connect, server_needed
-from flows.server import read_record
+from flows.operation.prefect_client import connect, server_needed
+from flows.operation.server import read_record
 from tasks.runtime.errors import TextmillError
 from tasks.runtime.workspace import Workspace
 

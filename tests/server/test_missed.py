@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import AwaitingRetry, Scheduled, State
 
-from flows.worker import missed, skipped
+from flows.operation.worker import missed, skipped
 
 NOW = datetime(2030, 1, 1, 2, 0, tzinfo=UTC)
 ROAD = uuid4()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import main
-from flows.services import given_servers, mark_of_given
+from flows.operation.services import given_servers, mark_of_given
 from tests.e2e.workspace import ROOT, bare_environment
 
 NOWHERE = "http://127.0.0.1:9/api"

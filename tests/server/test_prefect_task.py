@@ -13,8 +13,8 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from pydantic import BaseModel
 
-from flows.prefect_client import without_trace
-from flows.server import ServerRecord
+from flows.operation.prefect_client import without_trace
+from flows.operation.server import ServerRecord
 from tasks.runtime.artifact import Artifact, Corpus
 from tasks.runtime.errors import StageFailed
 from tasks.runtime.execution import Session

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import main
-from flows.server import (
+from flows.operation.server import (
     ServerRecord,
     ensure_server,
     folder_id,
@@ -53,7 +53,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 ENSURE = """
 import sys, time
 from pathlib import Path
-from flows.server import ensure_server
+from flows.operation.server import ensure_server
 from tasks.runtime.workspace import Workspace
 began = time.monotonic()
 print(ensure_server(Workspace(Path(sys.argv[1])), print), time.monotonic() - began, "prefect" in sys.modules)
@@ -129,7 +129,7 @@ def test_two_starts_at_once_give_one_server_on_a_free_port(make_workspace: Make)
         taken.listen()
         port = taken.getsockname()[1]
         code = (
-            "import sys; from pathlib import Path; from flows.server import *\n"
+            "import sys; from pathlib import Path; from flows.operation.server import *\n"
             "from tasks.runtime.workspace import Workspace\n"
             "print(start_server(Workspace(Path(sys.argv[1])), started_by='run', port=int(sys.argv[2])).pid)"
         )
@@ -153,7 +153,7 @@ def test_it_ends_itself(make_workspace: Make) -> None:
     """When it was idle for its time, but not while it is used; and when its workspace is gone."""
     workspace = make_workspace()
     use = (
-        "import sys, time; from pathlib import Path; from flows.server import *\n"
+        "import sys, time; from pathlib import Path; from flows.operation.server import *\n"
         "from tasks.runtime.workspace import Workspace\n"
         "use_server(Workspace(Path(sys.argv[1]))); print('uses', flush=True); time.sleep(60)"
     )

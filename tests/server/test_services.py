@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from flows.server import start_server
+from flows.operation.server import start_server
 from tasks.runtime.workspace import Workspace
 from tests.browser import browser, page  # noqa: F401
 from tests.e2e.workspace import CONFIG, NODES, Textmill, write_base, write_data
@@ -22,8 +22,13 @@ from tests.server.services import QUICK, Api, ago, processes_of, wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(600)]
 
-MEMBERS = {"flows.supervisor", "flows.server_process", "flows.worker_process", "tasks.runtime.mlflow_server"}
-FLOW = "flows.flow_process"
+MEMBERS = {
+    "flows.operation.supervisor",
+    "flows.operation.server_process",
+    "flows.operation.worker_process",
+    "tasks.runtime.mlflow_server",
+}
+FLOW = "flows.operation.flow_process"
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +172,7 @@ def test_a_stage_alone_and_a_mistake_in_the_form(textmill: Textmill, api: Api) -
 def test_missed_schedules_are_skipped_and_queued_runs_go_one_by_one(textmill: Textmill, api: Api) -> None:
     """50 runs of each kind: what a schedule missed while no worker was there, and what a person has asked for."""
     road = api.deployments()["tiny"]["id"]
-    os.kill(members(textmill.root)["flows.worker_process"], signal.SIGSTOP)
+    os.kill(members(textmill.root)["flows.operation.worker_process"], signal.SIGSTOP)
     schedule = api.schedule(road, interval=60, anchor_date=ago(hours=5))
     api(
         f"deployments/{road}/schedule",
@@ -182,7 +187,7 @@ def test_missed_schedules_are_skipped_and_queued_runs_go_one_by_one(textmill: Te
     assert len(missed) >= 50
     api.delete(schedule)
     queued = [api.run("tiny", **QUICK) for _ in range(50)]
-    os.kill(members(textmill.root)["flows.worker_process"], signal.SIGCONT)
+    os.kill(members(textmill.root)["flows.operation.worker_process"], signal.SIGCONT)
 
     try:
         wait_for(lambda: all(api.state(run)[0] == "Skipped" for run in missed if known(api, run)))
@@ -218,7 +223,7 @@ def test_cancelling_in_the_ui_ends_the_process_within_seconds(textmill: Textmill
     assert api.ended(run, 30)[0] == "Cancelled"
 
 
-@pytest.mark.parametrize("module", sorted(MEMBERS - {"flows.supervisor"}))
+@pytest.mark.parametrize("module", sorted(MEMBERS - {"flows.operation.supervisor"}))
 @pytest.mark.usefixtures("api")
 def test_what_is_killed_is_started_again(textmill: Textmill, module: str) -> None:
     before, report = members(textmill.root), textmill("server", "status", "--json").json
@@ -237,7 +242,7 @@ def test_a_killed_worker_s_run_is_crashed_and_the_next_goes_on(textmill: Textmil
     wait_for(lambda: processes_of(textmill.root).get("tasks.runtime.child"))
     following = api.run("tiny", **QUICK)
     ended = [process for module in (FLOW, "tasks.runtime.child") for process in processes_of(textmill.root)[module]]
-    os.kill(members(textmill.root)["flows.worker_process"], signal.SIGKILL)
+    os.kill(members(textmill.root)["flows.operation.worker_process"], signal.SIGKILL)
     wait_for(lambda: not any(process.is_running() for process in ended), 10)
     assert api.ended(run)[0] == "Crashed"
     assert api.ended(following)[0] == "Completed"
@@ -245,7 +250,7 @@ def test_a_killed_worker_s_run_is_crashed_and_the_next_goes_on(textmill: Textmil
 
 @pytest.mark.usefixtures("api")
 def test_nothing_is_left_when_the_supervisor_is_killed_or_all_is_stopped(textmill: Textmill) -> None:
-    supervisor = members(textmill.root)["flows.supervisor"]
+    supervisor = members(textmill.root)["flows.operation.supervisor"]
     os.kill(supervisor, signal.SIGKILL)
     wait_for(lambda: not processes_of(textmill.root), 30)
     assert "No server runs here." in textmill("server", "status").out
@@ -294,7 +299,7 @@ def test_with_servers_of_one_s_own_only_a_worker_is_started(textmill: Textmill, 
         said = other("server", "start").out.splitlines()
         assert said[0] == f"Prefect {report['api_url']} (PREFECT_API_URL)"
         assert said[1] == f"MLflow {report['mlflow_url']} (MLFLOW_TRACKING_URI)"
-        assert set(members(other.root)) == {"flows.supervisor", "flows.worker_process"}
+        assert set(members(other.root)) == {"flows.operation.supervisor", "flows.operation.worker_process"}
         named = other("server", "status", "--json").json
         assert named["pool"].startswith("shop-")  # the other workspace of that name keeps its own
         assert named["deployment"].startswith("corpus-to-model/tiny-")

@@ -3,7 +3,7 @@
 `server.json` in the workspace names it: process id, start time of that process (so that a number used again by
 another process is not taken for it), port, log, and the workspace itself (so that a copy of it does not take the
 original's server for its own). The server writes the record when it has its port and removes it when it ends
-(`flows.server_process`). Nothing here imports Prefect: finding a standing server costs milliseconds.
+(`flows.operation.server_process`). Nothing here imports Prefect: finding a standing server costs milliseconds.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def start_server(
         _record(workspace).unlink(missing_ok=True)
         log = workspace.logs / "prefect-server.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-P", "-m", "flows.server_process", str(workspace.root), started_by]
+        command = [sys.executable, "-P", "-m", "flows.operation.server_process", str(workspace.root), started_by]
         kept_by = [keeper.model_dump_json()] if keeper else []
         with log.open("ab") as output:
             process = subprocess.Popen(

@@ -1,7 +1,7 @@
 """What `textmill server` starts, finds and stops: Prefect's server, a worker, MLflow's server, and who keeps them up.
 
-One supervisor per workspace (`flows.supervisor`) owns the others, starts again what dies, and takes them with it when
-it ends. `.prefect/services.json` names it; nothing here imports Prefect or MLflow.
+One supervisor per workspace (`flows.operation.supervisor`) owns the others, starts again what dies, and takes them with
+it when it ends. `.prefect/services.json` names it; nothing here imports Prefect or MLflow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.server import (
+from flows.operation.server import (
     ProcessId,
     ServerRecord,
     end_process,
@@ -92,7 +92,7 @@ def start_services(workspace: Workspace) -> Services:
         record_file(workspace).unlink(missing_ok=True)
         with (workspace.logs / "services.log").open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "flows.supervisor", str(workspace.root)],
+                [sys.executable, "-P", "-m", "flows.operation.supervisor", str(workspace.root)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

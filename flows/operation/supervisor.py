@@ -1,4 +1,4 @@
-"""The process behind `textmill server start`: `python -m flows.supervisor WORKSPACE`.
+"""The process behind `textmill server start`: `python -m flows.operation.supervisor WORKSPACE`.
 
 It starts Prefect's server, MLflow's and the worker, starts again what dies, and tells in `services.json` how they are.
 However it ends, they end: the kernel kills the worker and MLflow with it, and Prefect's server, which runs in the
@@ -22,10 +22,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.server import HOST, ProcessId, answers, folder_id, lives, read_record, start_server, stop_server
-from flows.server_process import bind
-from flows.services import Service, Services, given_servers, mark_of_given, read_services, record_file, write_services
-from flows.worker_report import read_report
+from flows.operation.server import HOST, ProcessId, answers, folder_id, lives, read_record, start_server, stop_server
+from flows.operation.server_process import bind
+from flows.operation.services import (
+    Service,
+    Services,
+    given_servers,
+    mark_of_given,
+    read_services,
+    record_file,
+    write_services,
+)
+from flows.operation.worker_report import read_report
 from tasks.runtime.errors import TextmillError
 from tasks.runtime.workspace import Workspace
 
@@ -196,7 +204,7 @@ class Supervisor:
         if self.worker_url not in ("", api_url):  # the server came back under another port
             self.worker.end(WORKER_PATIENCE)
         self.worker_url = api_url
-        command = ["flows.worker_process", str(self.workspace.root), api_url, str(self.own.pid)]
+        command = ["flows.operation.worker_process", str(self.workspace.root), api_url, str(self.own.pid)]
         self.worker.keep(self.workspace, command)
         if not self.worker.ready and (report := read_report(self.workspace)) is not None:
             self.worker.note(report.pid == self.worker.pid)

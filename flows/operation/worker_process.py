@@ -1,4 +1,4 @@
-"""The process of a workspace's worker: `python -m flows.worker_process WORKSPACE API_URL PARENT`.
+"""The process of a workspace's worker: `python -m flows.operation.worker_process WORKSPACE API_URL PARENT`.
 
 It makes the deployments, says so in `.prefect/worker.json`, and takes runs until it is ended.
 """
@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from flows.prefect_client import client_environment, quick_imports
-from flows.server import answers, read_record
-from flows.worker_report import WorkerReport, write_report
+from flows.operation.prefect_client import client_environment, quick_imports
+from flows.operation.server import answers, read_record
+from flows.operation.worker_report import WorkerReport, write_report
 from tasks.runtime.child import die_with_parent
 from tasks.runtime.errors import TextmillError
 from tasks.runtime.reachable import check_reachable
@@ -37,9 +37,9 @@ def main(root: str, api_url: str, parent: str) -> None:
     with quick_imports():
         from prefect.client.orchestration import get_client
 
-        from flows.deployments import deploy
-        from flows.prefect_sweep import sweep_flow_runs
-        from flows.worker import RoadWorker, stamp
+        from flows.operation.deployments import deploy
+        from flows.operation.prefect_sweep import sweep_flow_runs
+        from flows.operation.worker import RoadWorker, stamp
     _wait_for_api(workspace, api_url, shared)
 
     def redeploy() -> str:

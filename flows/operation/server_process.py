@@ -1,6 +1,6 @@
 """The process of a workspace's Prefect server.
 
-python -m flows.server_process WORKSPACE STARTED_BY PORT IDLE_SECONDS [KEEPER]
+python -m flows.operation.server_process WORKSPACE STARTED_BY PORT IDLE_SECONDS [KEEPER]
 
 It ends itself when its workspace is gone, when `server.json` no longer names it, when its keeper has died and no run
 uses it, and, if a run started it, after a time in which no request came, no connection was open and no run used it.
@@ -20,8 +20,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from flows.prefect_client import quick_imports
-from flows.server import HOST, ProcessId, ServerRecord, StartedBy, folder_id, in_use, lives, read_record, write_record
+from flows.operation.prefect_client import quick_imports
+from flows.operation.server import (
+    HOST,
+    ProcessId,
+    ServerRecord,
+    StartedBy,
+    folder_id,
+    in_use,
+    lives,
+    read_record,
+    write_record,
+)
 from tasks.runtime.workspace import Workspace
 
 WATCH_SECONDS = 1.0
@@ -137,4 +147,4 @@ def bind(port: int) -> socket.socket:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])  # type: ignore[arg-type]  # the starter in flows.server gives them in this order
+    main(*sys.argv[1:])  # type: ignore[arg-type]  # the starter in flows.operation.server gives them in this order

@@ -23,8 +23,8 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from flows.figures import main_figure
+from flows.operation.services import running
 from flows.running import Outcome
-from flows.services import running
 from tasks.promotion.pages import escaped
 from tasks.runtime.artifact import Artifact
 from tasks.runtime.execution import Observer, Session

@@ -28,7 +28,7 @@ from flows.arguments import DEFAULT_CONFIG
 MISSED_AFTER = timedelta(seconds=60)
 STOP_SECONDS = 10.0
 SKIPPED = "Skipped"
-COMMAND = shlex.join([sys.executable, "-P", "-m", "flows.flow_process"])
+COMMAND = shlex.join([sys.executable, "-P", "-m", "flows.operation.flow_process"])
 SWEPT = "The worker of this run ended, and the run with it. What is done is kept: retry the run to go on."
 
 with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The process of one flow run: `python -m flows.flow_process`, the run's id in `PREFECT__FLOW_RUN_ID`.
+"""The process of one flow run: `python -m flows.operation.flow_process`, the run's id in `PREFECT__FLOW_RUN_ID`.
 
 It does what `python -m prefect.engine` does, but ends when the worker ends, and logs no trace of our own code where a
 run ended in a failed state: its message says what a person needs.
@@ -10,7 +10,7 @@ import os
 from typing import Any
 from uuid import UUID
 
-from flows.prefect_client import quick_imports
+from flows.operation.prefect_client import quick_imports
 from tasks.runtime.child import die_with_parent
 
 

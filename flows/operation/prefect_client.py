@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from flows.server import ensure_server, lives, read_record, start_server
+from flows.operation.server import ensure_server, lives, read_record, start_server
 from tasks.runtime.errors import StageFailed, TextmillError
 from tasks.runtime.reachable import check_reachable, shown
 from tasks.runtime.workspace import Workspace

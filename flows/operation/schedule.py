@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from flows.worker_report import read_report
+from flows.operation.worker_report import read_report
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.workspace import Workspace
 
@@ -23,7 +23,7 @@ def parse_cron(workspace: Workspace, cron: str | None, timezone: str | None) -> 
     """
     from zoneinfo import available_timezones
 
-    from flows.prefect_client import client_environment
+    from flows.operation.prefect_client import client_environment
 
     os.environ |= client_environment(workspace, "")
     from prefect.client.schemas.schedules import CronSchedule
@@ -49,7 +49,7 @@ def set_schedule(workspace: Workspace, api_url: str, schedule: CronSchedule | No
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.deployments import set_cron
+    from flows.operation.deployments import set_cron
 
     report = read_report(workspace)
     assert report is not None  # it was waited for
