@@ -139,7 +139,7 @@ def explain(error: ValidationError, origins: Mapping[Place, str], model: type[Ba
 
 
 def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapping[str, FieldInfo]) -> str:
-    place = _written(detail["loc"], origins, known)
+    place = _written(detail["loc"], known)
     dotted = ".".join(map(str, place))
     origin = next((origins[place[:n]] for n in range(len(place), 0, -1) if place[:n] in origins), "default")
     section = str(place[0]) if place else ""
@@ -172,15 +172,24 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
             return f"{dotted} = {_short(detail['input'])} ({origin}): {message}."
 
 
-def _written(loc: Place, origins: Mapping[Place, str], known: Mapping[str, FieldInfo]) -> Place:
+def _written(loc: Place, known: Mapping[str, FieldInfo]) -> Place:
     """The place as a person writes it: pydantic puts the tag of a union member between."""
     place: Place = ()
-    for index, part in enumerate(loc):
-        longer = (*place, part)
-        last = index == len(loc) - 1
-        if isinstance(part, int) or longer in origins or _pattern(longer) in known or last:
-            place = longer
+    tagged = False
+    for part in loc:
+        if not tagged and not isinstance(part, int) and _is_union(place, known):
+            tagged = True
+        else:
+            place, tagged = (*place, part), False
     return place
+
+
+def _is_union(place: Place, known: Mapping[str, FieldInfo]) -> bool:
+    """Whether one of several kinds of section stands at a place, perhaps as an entry of a list."""
+    field = known.get(_pattern(place).removesuffix(".*"))
+    found = [] if field is None else sections_in(field.annotation)
+    listed = bool(place) and isinstance(place[-1], int)
+    return any(of_list == listed and "kind" in section.model_fields for section, of_list in found)
 
 
 def _kinds(place: Place, known: Mapping[str, FieldInfo]) -> list[str]:

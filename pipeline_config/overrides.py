@@ -18,7 +18,7 @@ def apply_override(values: dict[str, Any], origins: dict[Place, str], override: 
     """Set `a.b.0.c=value` in `values`; the value is read as YAML.
 
     An entry of a list is named by its position or, if no other has it, by its kind or name: `select.rules.word_count`.
-    A list that is not written out is taken from the defaults first.
+    A list that is not written out is taken from the defaults first, and so is the kind of a section.
     """
     key, equals, text = override.partition("=")
     if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
@@ -31,9 +31,12 @@ def apply_override(values: dict[str, Any], origins: dict[Place, str], override: 
     place: Place = ()
     parts = key.split(".")
     for number, part in enumerate(parts, 1):
-        if not isinstance(here, list) and isinstance(listed := _by_default(values, place), list):
-            _put(values, place, listed)
-            here = listed
+        match None if isinstance(here, list) else _by_default(values, place):
+            case list() as listed:
+                _put(values, place, listed)
+                here = listed
+            case {"kind": kind} if part != "kind":
+                here["kind"] = kind
         at: str | int = _position(here, part, parts[: number - 1], key) if isinstance(here, list) else part
         place = (*place, at)
         if number == len(parts):

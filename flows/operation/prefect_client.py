@@ -132,7 +132,9 @@ def _log_to_file(workspace: Workspace) -> None:
 
 
 def without_trace(record: logging.LogRecord) -> bool:
-    """An error that a person can act on says all in its message."""
+    """An error that a person can act on says all in its message; that a failed node has no result is no news."""
+    if isinstance(record.msg, str) and record.msg.startswith("Failed to write result"):
+        return False
     if record.exc_info and isinstance(record.exc_info[1], TextmillError):
         record.msg, record.args, record.exc_info, record.exc_text = str(record.exc_info[1]), (), None, None
     return True

@@ -71,4 +71,4 @@ def _usage(root: psutil.Process) -> tuple[float, int, int] | None:
         cpu += times.user + times.system + times.children_user + times.children_system
         memory += resident
         count += 1
-    return (cpu, memory, count) if count else None
+    return (cpu, memory, count) if memory else None  # of one that nobody has waited for yet there is a name only

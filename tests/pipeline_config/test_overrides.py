@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_config.base import ConfigError
+from pipeline_config.compression import OnnxInt8
 from pipeline_config.load import load
 from pipeline_config.selection import SelectConfig
 
@@ -72,3 +73,14 @@ def test_an_entry_named_twice_is_called_by_its_position(file: Path) -> None:
         load(file, [f"clean.edits={rules}", "clean.edits.drop_lines.containing=[c]"])
     edits = load(file, [f"clean.edits={rules}", "clean.edits.1.containing=[c]"]).clean.edits
     assert [edit.containing for edit in edits] == [("a",), ("c",)]  # type: ignore[union-attr]
+
+
+def test_a_setting_of_a_section_keeps_its_default_kind(file: Path) -> None:
+    backend = load(file, ["compress.backend.per_channel=false"]).compress.backend
+    assert backend == OnnxInt8(kind="onnx_int8", per_channel=False)
+
+
+def test_a_bad_value_within_a_kind_is_named_as_it_is_written(file: Path) -> None:
+    steps = ["pretrain.objective={kind: mlm}", "pretrain.budget={kind: steps, steps: 5}", "pretrain.budget.steps=abc"]
+    with pytest.raises(ConfigError, match=r"pretrain\.budget\.steps = 'abc' \(command line\)"):
+        load(file, steps)
