@@ -14,7 +14,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psutil
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
@@ -27,6 +26,8 @@ from flows.arguments import DEFAULT_CONFIG
 
 MISSED_AFTER = timedelta(seconds=60)
 STOP_SECONDS = 10.0
+PAGES = 3
+"""Of 200 runs, as Prefect gives them, that are planned anew after a clock was set back."""
 SKIPPED = "Skipped"
 COMMAND = shlex.join([sys.executable, "-P", "-m", "flows.operation.flow_process"])
 SWEPT = "The worker of this run ended, and the run with it. What is done is kept: retry the run to go on."
@@ -104,12 +105,10 @@ with warnings.catch_warnings():
 
         async def _schedule_again(self) -> None:
             """The clock was set back: what was skipped as missed is to come, and Prefect plans it anew."""
-            seen: set[UUID] = set()
-            while runs := [run for run in await self._to_come() if run.id not in seen]:
-                for run in runs:
+            for _ in range(PAGES):  # what Prefect plans anew meanwhile goes too, and is planned once more
+                for run in await self._to_come():
                     with suppress(ObjectNotFound):  # it was deleted meanwhile
                         await self.client.delete_flow_run(run.id)
-                    seen.add(run.id)
 
         async def _end(self, run: FlowRun, state: State) -> None:
             with suppress(ObjectNotFound):  # it was deleted meanwhile

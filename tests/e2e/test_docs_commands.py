@@ -60,8 +60,11 @@ class Shell:
         line = re.sub(r"\b5001\b", self.port, line)
         words = shlex.split(line)
         making = words[:2] == ["textmill", "init"]
-        if making and self.folder.resolve() == self.workspace:  # beside the workspace, not in it
-            self.folder = self.workspace.parent
+        if making:  # beside the workspace, not in it; another page has typed it as well
+            if self.folder.resolve() == self.workspace:
+                self.folder = self.workspace.parent
+            if (made := self.folder / words[2]).is_symlink():
+                made.unlink()
         match words[0]:
             case "cd":
                 self.folder = self.folder / words[1]

@@ -155,7 +155,7 @@ def test_a_person_decides(operated: Operated) -> None:
     assert (asked["state_type"], asked["state_name"]) == ("PAUSED", "Suspended"), operated.log(run)
     wait_for(lambda: not operated.processes("flows.operation.flow_process"), 30)
     pages = operated.artifacts(run)
-    assert "macro-F1" in pages["ladder"]["data"]
+    assert "macro-F1" in str(pages["ladder"]["data"])
     assert pages["compress"]["task_run_id"]
     assert "compress.backend.per_channel True → False" in pages["compress"]["data"]
     assert "/#/experiments/" in pages["links"]["data"]
