@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[Change, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "no kind": (
         nothing,
-        ("compress.backend.per_channel=false",),
+        ("compress.backend={per_channel: false}",),
         ("compress.backend.kind is missing", "command line", "expected one of 'onnx_fp32', 'onnx_int8'"),
     ),
     "bad override": (

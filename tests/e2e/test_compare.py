@@ -18,6 +18,7 @@ def compare(textmill: Textmill, *arguments: str, code: int = 0) -> str:
     return err.getvalue() if code else out.getvalue()
 
 
+@pytest.mark.long
 def test_two_runs_with_another_threshold(copy: Textmill, road: Road) -> None:
     copy.run("select.rules.0.minimum=13", "finetune.dropout=0.2", "--until", "select")
     moved = copy.root / "moved.jsonl"

@@ -37,6 +37,7 @@ def test_a_preset_makes_a_valid_workspace(plain: Textmill, tmp_path: Path, prese
 LABELS = "{label_list: refuse, markup: none, min_label_count: 1, group_jaccard: 0.5, max_train_examples: null}"
 
 
+@pytest.mark.long
 def test_a_model_from_scratch(copy: Textmill) -> None:
     """On the data of the tiny workspace: what does not depend on the vocabulary is reused."""
     config = yaml.safe_load(CONFIG)

@@ -75,6 +75,7 @@ def test_promote_rollback_promote(second: Textmill, tmp_path: Path) -> None:
     assert len(ledger(shop)) == entries
 
 
+@pytest.mark.long
 def test_a_refused_gate_leaves_the_champion(copy: Textmill) -> None:
     """Another candidate meets a baseline that reads parts of words, and so is as good as any model here."""
     changed = ("evaluate.tfidf.character_ngrams=[3, 5]", "promotion.variant=student")

@@ -34,6 +34,7 @@ def test_a_run_leaves_its_report_and_the_command_draws_the_same(road: Road) -> N
     assert out.read_text(encoding="utf-8") == html
 
 
+@pytest.mark.long
 def test_part_of_a_road_has_a_report_of_what_there_is(copy: Textmill) -> None:
     run = copy.run("--until", "select", "select.rules.0.minimum=5")["run"]
     file = copy.root / "runs" / run / "report.html"

@@ -128,6 +128,7 @@ def test_changed_labels_run_first_and_what_depends_on_them_after(copy: Textmill)
     assert planned(copy.plan()) == [node for node in NODES if node not in [*before, "ingest.labels"]]
 
 
+@pytest.mark.long
 def test_two_workspaces_at_once(road: Road, plain: Textmill, tmp_path: Path) -> None:
     """Each with a server of its own, while a third stands."""
     shops = [clone(plain, tmp_path / name) for name in ("one", "two")]
