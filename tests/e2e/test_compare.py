@@ -6,6 +6,8 @@ import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
 
+import pytest
+
 from flows.__main__ import main
 from tests.e2e.conftest import Road
 from tests.e2e.workspace import Textmill

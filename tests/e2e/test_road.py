@@ -8,6 +8,8 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Road
 from tests.e2e.workspace import NODES, Textmill, clone, planned, ran
 
