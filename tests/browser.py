@@ -1,7 +1,6 @@
 """One browser for all tests: Chromium of the system's packages, headless, that reaches this machine alone.
 
-A test module imports what it uses (`from tests.browser import browser, page  # noqa: F401`) and marks its tests
-`needs_browser`.
+A test module imports the fixtures that it uses, and marks its tests `needs_browser`.
 """
 
 from __future__ import annotations

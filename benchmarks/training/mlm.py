@@ -139,7 +139,7 @@ def run_textmill(packed: Packed, steps: int, seed: int) -> float:
 
     with tempfile.TemporaryDirectory() as work:
         train(
-            Context(Path(work)),  # type: ignore[arg-type]
+            Context(Path(work)),  # type: ignore[arg-type]  # has what training uses
             model=model,
             optimizer=adamw([(model, LEARNING_RATE)], weight_decay=0.01),
             schedule=linear_schedule(steps, 1),

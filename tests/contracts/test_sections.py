@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -86,7 +87,7 @@ def test_kinds_of_one_union_differ() -> None:
 
 
 def _kind(section: type[BaseModel]) -> str:
-    return str(section.model_fields["kind"].annotation.__args__[0])  # type: ignore[union-attr]
+    return str(get_args(section.model_fields["kind"].annotation)[0])
 
 
 def test_the_schema_is_json() -> None:

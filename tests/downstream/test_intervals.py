@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,9 +25,9 @@ def sample(count: int = 240, groups: int = 60, classes: int = 4, seed: int = 1) 
     return labels, rng.integers(groups, size=count), better, worse
 
 
-def bootstrap(labels: np.ndarray, groups: np.ndarray, **changes: object) -> Bootstrap:
+def bootstrap(labels: np.ndarray, groups: np.ndarray, **changes: Any) -> Bootstrap:
     arguments = {"classes": int(labels.max()) + 1, "resamples": 4000, "confidence": 0.95, "seed": 0, **changes}
-    return Bootstrap.of(labels=labels, groups=groups, **arguments)  # type: ignore[arg-type]
+    return Bootstrap.of(labels=labels, groups=groups, **arguments)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=40))

@@ -17,6 +17,7 @@ import pytest
 from flows.operation.server import start_server
 from tasks.runtime.workspace import Workspace, file_lock
 from tests.e2e.workspace import CONFIG, Done, Textmill, clone, write_base, write_data
+from tests.promotion.shop import mlflow_template, shop, task_models  # noqa: F401  # fixtures, found by name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

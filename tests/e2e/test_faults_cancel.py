@@ -37,11 +37,11 @@ class Stopping:
     """As soon as the node's process is there; else when the node is done."""
     ran: list[str] = field(default_factory=list)
 
-    def started(self, node: str, reason: str) -> None:  # noqa: ARG002
+    def started(self, node: str, _: str) -> None:
         if node == self.node and self.within:
             threading.Thread(target=interrupt_once_a_child_works, daemon=True).start()
 
-    def finished(self, node: str, artifact: Artifact, record: NodeRecord) -> None:  # noqa: ARG002
+    def finished(self, node: str, _: Artifact, record: NodeRecord) -> None:
         if record.action == "ran":
             self.ran.append(node)
         if node == self.node and record.action == "ran" and not self.within:

@@ -87,7 +87,7 @@ def set_clock(tmp_path: Path) -> Callable[[float], None]:
 
 
 @pytest.fixture
-def faked(road: Road, tmp_path: Path, set_clock: Callable[[float], None]) -> Iterator[Textmill]:  # noqa: ARG001
+def faked(road: Road, tmp_path: Path, set_clock: Callable[[float], None]) -> Iterator[Textmill]:  # noqa: ARG001  # writes the file
     source, library = tmp_path / "clock.c", tmp_path / "clock.so"
     source.write_text(SOURCE)
     subprocess.run([str(COMPILER), "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)

@@ -25,13 +25,13 @@ from tasks.runtime.registry import Registry
 from tasks.runtime.store import Execution, Store
 from tests.e2e.test_disks import filled, remount
 from tests.e2e.workspace import Textmill
-from tests.promotion.shop import Shop, mlflow_template, shop, task_models  # noqa: F401
+from tests.promotion.shop import Shop
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 YAML = "preset: cloud-security\nmodel: {name: m}\n"
 
 
-def run(shop: Shop) -> Promotion:  # noqa: F811
+def run(shop: Shop) -> Promotion:
     """What a road does at its end."""
     return register_and_promote(
         Registry(shop.workspace),
@@ -45,7 +45,7 @@ def run(shop: Shop) -> Promotion:  # noqa: F811
     )
 
 
-def test_two_people_promote_at_once(shop: Shop, tmp_path: Path) -> None:  # noqa: F811
+def test_two_people_promote_at_once(shop: Shop, tmp_path: Path) -> None:
     """Whoever comes second finds what the first has done: the ledger is one chain, and the aliases its end."""
     run(shop)
     (shop.workspace.root / "textmill.yaml").write_text(YAML)
@@ -70,7 +70,7 @@ def test_two_people_promote_at_once(shop: Shop, tmp_path: Path) -> None:  # noqa
 
 
 @pytest.fixture
-def small(shop: Shop) -> Iterator[Path]:  # noqa: F811
+def small(shop: Shop) -> Iterator[Path]:
     """The workspace of the shop, on a disk of 20 MB."""
     if os.getuid() != 0:
         pytest.skip("mounts a file system")
@@ -89,7 +89,7 @@ def small(shop: Shop) -> Iterator[Path]:  # noqa: F811
 
 
 @pytest.mark.needs_root
-def test_a_disk_that_is_full_while_versions_are_copied(shop: Shop, small: Path) -> None:  # noqa: F811
+def test_a_disk_that_is_full_while_versions_are_copied(shop: Shop, small: Path) -> None:
     """Wherever it fills up, nobody is promoted by half, and the next run with room completes it."""
     told = []
     for leave in range(0, 6_000_000, 150_000):
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full_while_versions_are_copied(shop: Shop, small: Path) 
 
 
 @pytest.mark.needs_root
-def test_a_disk_that_is_full_while_an_artifact_is_published(shop: Shop, small: Path) -> None:  # noqa: F811
+def test_a_disk_that_is_full_while_an_artifact_is_published(shop: Shop, small: Path) -> None:
     """Half an artifact never stands in its place: the old one is there, or the new one, or none."""
     store, old = Store(shop.workspace), shop.checkpoint
     work = shop.workspace.work("pretrain", old.fingerprint) / "out"
@@ -142,7 +142,7 @@ def locked(database: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def test_a_database_that_is_locked_for_seconds_is_waited_for(shop: Shop) -> None:  # noqa: F811
+def test_a_database_that_is_locked_for_seconds_is_waited_for(shop: Shop) -> None:
     with locked(shop.workspace.root / "mlflow.db") as connection:
         free = threading.Timer(12, lambda: connection.execute("ROLLBACK"))
         free.start()
@@ -154,7 +154,7 @@ def test_a_database_that_is_locked_for_seconds_is_waited_for(shop: Shop) -> None
         assert time.monotonic() - began >= 11
 
 
-def test_a_database_that_stays_locked_is_told(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_a_database_that_stays_locked_is_told(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     run(shop)
     root = shop.workspace.root
     (root / "textmill.yaml").write_text(YAML)

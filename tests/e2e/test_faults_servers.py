@@ -43,7 +43,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(road: Road, server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:  # noqa: ARG001
+def served(road: Road, server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:  # noqa: ARG001  # stands meanwhile
     """A copy of all that a workspace is, made while the original's server stands; its own servers stand too."""
     root = tmp_path_factory.mktemp("served") / "workspace"
     shutil.copytree(road.root, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -107,7 +108,7 @@ def test_a_name_alone_is_a_stage_or_a_model(
     monkeypatch.setattr(show, "_model_lines", lambda _: ["the champion"])
 
     def shown(reference: str) -> str:
-        assert show.run(SimpleNamespace(workspace=tmp_path, reference=reference, json=False)) == 0  # type: ignore[arg-type]
+        assert show.run(Namespace(workspace=tmp_path, reference=reference, json=False)) == 0
         return capsys.readouterr().out
 
     assert [line.split()[0] for line in shown("finetune").splitlines()[1:]] == ["finetune.base", "finetune.frozen"]

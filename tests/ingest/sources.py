@@ -18,7 +18,7 @@ def files_for(config: TextConfig | LabelsConfig, workspace: Path) -> InputFiles:
     return resolve("files:ingest.test", config.sources, workspace, hashed)
 
 
-def text_config(path: str, **options: Any) -> TextConfig:
+def text_config(path: str | tuple[str, ...], **options: Any) -> TextConfig:
     return TextConfig(sources=(Source(name="docs", path=path, **options),))
 
 

@@ -19,7 +19,7 @@ from tests.ingest.sources import files_for, hashed, labels_config, text_config
 
 
 def names(path: str | tuple[str, ...], workspace: Path, **options: Any) -> list[str]:
-    return [file.name for file in files_for(text_config(path, **options), workspace).files]  # type: ignore[arg-type]
+    return [file.name for file in files_for(text_config(path, **options), workspace).files]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_files_of_one_name_outside_of_the_workspace_are_all_kept(
     for name in ("a/t.csv", "b/t.csv", "a/u.csv", "a/in/t.csv", "b/in/t.csv"):
         put(f"{where}/{name}", name)
     workspace = tmp_path / "workspace"
-    config = text_config(tuple(str(tmp_path / where / path) for path in paths))  # type: ignore[arg-type]
+    config = text_config(tuple(str(tmp_path / where / path) for path in paths))
     files = files_for(config, workspace).files
     assert [file.name for file in files] == expected
     assert len({file.path for file in files}) == len(expected)
@@ -93,7 +93,7 @@ def test_files_of_one_name_outside_of_the_workspace_are_all_kept(
 def test_a_name_in_the_workspace_stays_and_one_outside_grows(put: Any, tmp_path: Path) -> None:
     put("workspace/t.csv", "in")
     put("data/t.csv", "out")
-    config = text_config((str(tmp_path / "data/t.csv"), "t.csv"))  # type: ignore[arg-type]
+    config = text_config((str(tmp_path / "data/t.csv"), "t.csv"))
     assert [file.name for file in files_for(config, tmp_path / "workspace").files] == ["data/t.csv", "t.csv"]
 
 
@@ -103,7 +103,7 @@ def test_two_files_that_must_have_one_name_are_refused(put: Any, tmp_path: Path)
     # Whatever is put before the outer file's name: the workspace has a file of that name, too.
     for parts in range(1, len(outside.parts) - 1):
         put(f"workspace/{'/'.join(outside.parts[-parts:])}", "in")
-    config = text_config((str(outside), "**/t.csv"))  # type: ignore[arg-type]
+    config = text_config((str(outside), "**/t.csv"))
     with pytest.raises(RefusedInput) as raised:
         files_for(config, tmp_path / "workspace")
     assert str(outside) in str(raised.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,9 +27,9 @@ def test_no_row_is_over_capacity_and_no_two_rows_could_be_one(lengths: list[int]
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=20), st.integers(1, 9), st.randoms())
-def test_windows_hold_every_token_once_in_order(lengths: list[int], longest: int, random: object) -> None:
+def test_windows_hold_every_token_once_in_order(lengths: list[int], longest: int, random: Random) -> None:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    documents = np.array([i for i in range(len(lengths)) if random.random() < 0.7], dtype=np.int64)  # type: ignore[attr-defined]
+    documents = np.array([i for i in range(len(lengths)) if random.random() < 0.7], dtype=np.int64)
     windows = cut_windows(offsets, documents, longest)
     tokens = [token for start, length in windows.tolist() for token in range(start, start + length)]
     assert tokens == [token for i in documents for token in range(offsets[i], offsets[i + 1])]

@@ -72,7 +72,7 @@ def test_an_entry_named_twice_is_called_by_its_position(file: Path) -> None:
     with pytest.raises(ConfigError, match="'drop_lines' stands 2 times in the list of 2"):
         load(file, [f"clean.edits={rules}", "clean.edits.drop_lines.containing=[c]"])
     edits = load(file, [f"clean.edits={rules}", "clean.edits.1.containing=[c]"]).clean.edits
-    assert [edit.containing for edit in edits] == [("a",), ("c",)]  # type: ignore[union-attr]
+    assert [edit.containing for edit in edits] == [("a",), ("c",)]  # type: ignore[union-attr]  # both drop lines
 
 
 def test_a_setting_of_a_section_keeps_its_default_kind(file: Path) -> None:

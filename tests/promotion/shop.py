@@ -94,11 +94,13 @@ def task_models(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from tasks.compression.export import export_graph
     from tasks.modelling.classifier import load_classifier, new_classifier, save_classifier
     from tasks.modelling.encoder import load_encoder, load_tokenizer
+    from tasks.modelling.pooling import Pooling
 
     root = tmp_path_factory.mktemp("task-models")
     tokenizer = load_tokenizer(tiny_encoder)
-    for name, pooling in (("teacher", "mean"), ("student", "cls")):
-        model = new_classifier(load_encoder(tiny_encoder), LABELS, pooling, seed=len(name))  # type: ignore[arg-type]
+    poolings: dict[str, Pooling] = {"teacher": "mean", "student": "cls"}
+    for name, pooling in poolings.items():
+        model = new_classifier(load_encoder(tiny_encoder), LABELS, pooling, seed=len(name))
         torch.manual_seed(len(name))
         torch.nn.init.normal_(model.head.weight, std=1.0)
         save_classifier(model.eval(), tokenizer, root / name, max_seq_length=32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_a_damaged_champion_is_replaced_by_its_own_copy(shop: Shop) -> None:
     import shutil
 
     registry = Registry(shop.workspace)
-    arguments = {
+    arguments: dict[str, Any] = {
         "model": "m",
         "config": PromotionConfig(),
         "evaluation": shop.evaluation,
@@ -112,11 +113,11 @@ def test_a_damaged_champion_is_replaced_by_its_own_copy(shop: Shop) -> None:
         "checkpoint": None,
         "run_ids": {},
     }
-    assert register_and_promote(registry, **arguments).champion == 3  # type: ignore[arg-type]
+    assert register_and_promote(registry, **arguments).champion == 3
     shutil.rmtree(registry.folder(registry.get("m", 3)))
     (finding,) = _champion(shop.workspace, "m")
     assert finding.has == "m version 3 is damaged: all files are gone"
-    outcome = register_and_promote(registry, **arguments)  # type: ignore[arg-type]
+    outcome = register_and_promote(registry, **arguments)
     assert outcome.promoted, outcome.sentence()
     assert registry.aliases("m") == {"challenger": 4, "champion": 4, "previous": 3}
     assert registry.damage(registry.resolve("m")) == ()

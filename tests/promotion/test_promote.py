@@ -286,7 +286,7 @@ def served(shop: Shop, version: int, texts: list[str]) -> list[dict[str, Any]]:
 
     folder = Registry(shop.workspace).folder(Registry(shop.workspace).get("m", version))
     model = mlflow.pyfunc.load_model(str(folder))
-    return model.predict(pd.DataFrame({"text": texts})).to_dict("records")  # type: ignore[no-any-return]
+    return list(model.predict(pd.DataFrame({"text": texts})).to_dict("records"))
 
 
 def test_int8_is_served_without_textmill_torch_or_transformers(shop: Shop) -> None:

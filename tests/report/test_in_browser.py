@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser import browser, keep_local  # noqa: F401
+from tests.browser import browser, keep_local  # noqa: F401  # fixtures, found by name
 
 pytestmark = [pytest.mark.needs_browser, pytest.mark.timeout(120)]
 
@@ -28,7 +28,7 @@ def axe() -> str:
 @pytest.fixture(
     params=[(width, scheme) for width in WIDTHS for scheme in SCHEMES], ids=lambda one: f"{one[0]}-{one[1]}"
 )
-def shown(request: pytest.FixtureRequest, browser: Browser, page_file: Path) -> Iterator[Page]:  # noqa: F811
+def shown(request: pytest.FixtureRequest, browser: Browser, page_file: Path) -> Iterator[Page]:  # noqa: F811  # a fixture
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     asked = keep_local(context)
@@ -63,7 +63,7 @@ def test_no_violation_of_accessibility_and_no_page_wide_scrolling(shown: Page) -
 
 
 @pytest.fixture
-def page(browser: Browser, page_file: Path) -> Iterator[Page]:  # noqa: F811
+def page(browser: Browser, page_file: Path) -> Iterator[Page]:  # noqa: F811  # a fixture
     context = browser.new_context(viewport={"width": 320, "height": 800})
     page = context.new_page()
     page.goto(page_file.as_uri())

@@ -248,7 +248,7 @@ def test_impossible_needs_are_refused(need: float, reason: str) -> None:
 
 
 def make_stage(name: str, gpus: float) -> Stage[Any, Any]:
-    return Stage(name=name, version=1, gpus=gpus, function=lambda _: None)  # type: ignore[arg-type,return-value]
+    return Stage(name=name, version=1, gpus=gpus, function=lambda _: None)
 
 
 def test_settings_override_needs() -> None:

@@ -66,9 +66,9 @@ def test_no_run_begins_while_artifacts_are_set_aside(tmp_path: Path) -> None:
 
 
 def test_who_does_not_want_to_wait_is_told_who_holds_a_lock(tmp_path: Path) -> None:
-    with file_lock(tmp_path / "lock"), pytest.raises(LockHeld, match=r"process \d+"):  # noqa: SIM117
-        with file_lock(tmp_path / "lock", refuse_to_wait):
-            pass
+    path = tmp_path / "lock"
+    with file_lock(path), pytest.raises(LockHeld, match=r"process \d+"), file_lock(path, refuse_to_wait):
+        pass
 
 
 def test_records_are_the_newest_first(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Deaf:
 class InProcess(Session):
     """Works here, not in a child; remembers what it made."""
 
-    def _make(self, stage: Stage[Any, Any], node: str, arguments: dict[str, Any], reason: str) -> Any:  # noqa: ARG002
+    def _make(self, stage: Stage[Any, Any], node: str, arguments: dict[str, Any], _: str) -> Any:
         made.append(node)
         work = self.store.workspace.work(node, stage.fingerprint(arguments))
         (work / "out").mkdir(parents=True)
@@ -78,7 +78,7 @@ def run(tmp_path: Path) -> Callable[..., list[str]]:
     def call(*, text: str = "a", force: tuple[str, ...] = ()) -> list[str]:
         made.clear()
         record = RunRecord(id="r", config_file="", started="")
-        session = InProcess(Store(Workspace(tmp_path)), Settings(), Deaf(), Deaf(), record, force)  # type: ignore[arg-type]
+        session = InProcess(Store(Workspace(tmp_path)), Settings(), Deaf(), Deaf(), record, force)
 
         @flow(name="road", persist_result=False)
         def road() -> None:
@@ -105,7 +105,7 @@ def test_what_is_unchanged_is_cached(run: Callable[..., list[str]], tmp_path: Pa
     assert json.loads(json.loads(record.read_text())["result"])["node"] == "select"
     states: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: states.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: states.append(record.getMessage())  # type: ignore[method-assign]  # shorter than a class
     logging.getLogger("prefect.task_runs").addHandler(handler)
     try:
         assert run() == []

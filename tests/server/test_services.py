@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 
 from flows.operation.server import start_server
 from tasks.runtime.workspace import Workspace
-from tests.browser import browser, page  # noqa: F401
+from tests.browser import browser, page  # noqa: F401  # fixtures, found by name
 from tests.e2e.workspace import CONFIG, NODES, Textmill, write_base, write_data
 from tests.server.services import QUICK, Api, ago, processes_of, wait_for
 
@@ -129,7 +129,7 @@ def test_runs_of_the_form_the_schedule_and_the_command_line_share_the_cache(text
 
 
 @pytest.mark.needs_browser
-def test_a_run_is_started_from_the_form_in_the_browser(api: Api, page: Page) -> None:  # noqa: F811
+def test_a_run_is_started_from_the_form_in_the_browser(api: Api, page: Page) -> None:  # noqa: F811  # a fixture
     outside: list[str] = []
     page.on("request", lambda request: outside.append(request.url) if not is_local(request.url) else None)
     road = api.deployments()["tiny"]["id"]

@@ -143,7 +143,7 @@ def test_the_best_weights_by_validation_are_kept_and_patience_stops(tmp_path: Pa
 
     def score(judged: nn.Module) -> float:
         assert not judged.training
-        seen.append(judged[0].weight.detach().clone())  # type: ignore[index]
+        seen.append(weights(judged)[0])
         return next(scores)
 
     result = fit(Ctx(tmp_path), model, validation=Validation(every=2, score=score, patience=2))
