@@ -26,7 +26,6 @@ examples:
   textmill plan my-model
   textmill run my-model
 """
-WIDTH = 100
 STOPPED = 130  # what shells report for a program that Ctrl-C ended
 
 
@@ -71,7 +70,7 @@ def _command(name: str) -> ModuleType:
 
 def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
     """Run a command; a person's mistake becomes a sentence and an exit code, never a trace."""
-    from tasks.runtime.errors import TextmillError
+    from tasks.runtime.errors import TextmillError, full_disk
     from tasks.runtime.visible import visible
 
     try:
@@ -86,8 +85,8 @@ def _guarded(command: ModuleType, args: argparse.Namespace) -> int:
         sys.stderr.close()  # who read our output has gone; nobody is left to tell
         return 0
     except Exception as error:
-        if full := _full_disk(error):
-            print(visible(f"textmill: {full}"), file=sys.stderr)
+        if full := full_disk(error):
+            print(f"textmill: {full}", file=sys.stderr)
         elif told := _of_mlflow(error):
             print(visible(f"textmill: {told}"), file=sys.stderr)
         elif isinstance(error, OSError):
@@ -105,10 +104,12 @@ def _folded(message: str) -> str:
     """
     if not sys.stderr.isatty():
         return message
+    from flows.plain_lines import WIDTH
+
     width = min(WIDTH, shutil.get_terminal_size().columns)
     lines = []
     for line in message.splitlines():
-        sentence, command = re.fullmatch(r"(.*?)((?<=: )textmill .*)?", line).groups()  # type: ignore[union-attr]
+        sentence, command = re.fullmatch(r"(.*?)((?<=: )textmill .*)?", line).groups()  # type: ignore[union-attr]  # matches any line
         parts = textwrap.wrap(
             sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         ) or [""]
@@ -118,20 +119,6 @@ def _folded(message: str) -> str:
             parts[-1] += f" {command}"
         lines += parts
     return "\n".join(lines)
-
-
-def _full_disk(error: BaseException | None) -> str:
-    """A sentence if the cause, however far down, is that a disk is full: of a file, or of a database in one."""
-    import errno
-    import sqlite3
-
-    while error is not None:
-        file = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if file or (isinstance(error, sqlite3.OperationalError) and "is full" in str(error)):
-            where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-            return f"the disk is full{where}. What is done is kept; free some space and run again."
-        error = error.__cause__ or error.__context__
-    return ""
 
 
 def _of_mlflow(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from flows.road import road
 from pipeline_config.pipeline import PipelineConfig
 from tasks.runtime.artifact import MANIFEST, Artifact, Manifest
 from tasks.runtime.errors import RefusedInput
+from tasks.runtime.mlflow_store import own_address
 from tasks.runtime.registry import Registry, Version
 from tasks.runtime.runs import REMEMBERED_RUNS, RunRecord, is_under_way, records
 from tasks.runtime.stage import Stage, node_name
@@ -225,14 +226,7 @@ def _versions(workspace: Workspace) -> list[Version]:
     server = os.environ.get("MLFLOW_TRACKING_URI")
     registries = []
     if (workspace.root / "mlflow.db").is_file():
-        own = Registry(workspace)
-        try:
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-            own.client  # noqa: B018  # it is opened where the environment points to
-        finally:
-            if server:
-                os.environ["MLFLOW_TRACKING_URI"] = server
-        registries.append(own)
+        registries.append(Registry(workspace, own_address(workspace)))
     if server:
         registries.append(Registry(workspace))
     return [version for one in registries for model in _models(one) for version in one.versions(model)]

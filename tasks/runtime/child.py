@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import importlib
 import json
 import os
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.runtime.errors import RefusedInput, StageFailed, TextmillError
+from tasks.runtime.errors import RefusedInput, StageFailed, TextmillError, full_disk
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Job, Stage
 from tasks.runtime.visible import visible
@@ -162,11 +161,8 @@ def load_stage(address: str) -> Stage[Any, Any]:
 
 
 def _explain(job: Job, error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            f"{job.node}: the disk is full ({error.filename or job.out}). What is done is kept; free some space and "
-            "run again."
-        )
+    if full := full_disk(error, job.out):
+        return f"{job.node}: {full}"
     if isinstance(error, MemoryError):
         return f"{job.node}: memory ran out. Lower TEXTMILL_WORKERS or TEXTMILL_MICRO_BATCH_SIZE and run again."
     return f"{job.node}: {type(error).__name__}: {error}"

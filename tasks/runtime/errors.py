@@ -8,6 +8,8 @@ TextmillError                     what a person can read and act on; printed wit
 Any other exception is a defect of Textmill and keeps its trace (in the log file of the node).
 """
 
+import errno
+
 from tasks.runtime.visible import visible
 
 
@@ -33,3 +35,20 @@ class StageFailed(TextmillError):
 
 class GateRefused(TextmillError):
     exit_code = 3
+
+
+def full_disk(error: BaseException | None, place: object = "") -> StageFailed | None:
+    """What to raise or tell if the cause, however far down, is that a disk is full: of a file, or of a database.
+
+    `place` is told where the cause names no file.
+    """
+    import sqlite3
+
+    while error is not None:
+        file = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if file or (isinstance(error, sqlite3.OperationalError) and "is full" in str(error)):
+            where = (error.filename if isinstance(error, OSError) else None) or place
+            named = f" ({where})" if where else ""
+            return StageFailed(f"the disk is full{named}. What is done is kept; free some space and run again.")
+        error = error.__cause__ or error.__context__
+    return None

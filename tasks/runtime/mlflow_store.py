@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.runtime.errors import RefusedInput, StageFailed
+from tasks.runtime.errors import RefusedInput, StageFailed, full_disk
 from tasks.runtime.reachable import check_reachable, shown
 from tasks.runtime.workspace import Workspace, file_lock
 
@@ -18,29 +18,28 @@ BUSY_SECONDS = 20.0
 DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")
 
 
-def open_client(workspace: Workspace) -> Any:
-    """The `MlflowClient` of a workspace: of the server in `MLFLOW_TRACKING_URI`, else of `mlflow.db`."""
+def open_client(workspace: Workspace, address: str = "") -> Any:
+    """The `MlflowClient` of a workspace: of `address`, else the server in `MLFLOW_TRACKING_URI`, else `mlflow.db`."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # 30 s, time to start a server again, not 4 minutes
-    check_reachable("MLFLOW_TRACKING_URI")
+    if not address:
+        check_reachable("MLFLOW_TRACKING_URI")
     from mlflow import MlflowClient
 
     # A new database and a look at the input example are announced at level INFO; nobody can act on it. What goes wrong
     # with the database is logged with its trace and raised as well; once is enough.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
-    address = tracking_address(workspace)
+    address = address or tracking_address(workspace)
     if not address.startswith("sqlite"):
         return MlflowClient(tracking_uri=address, registry_uri=address)
     with file_lock(workspace.root / ".mlflow.lock"):  # two runs at once must not both make the tables
         try:
             _follow_move(workspace)
         except sqlite3.Error as error:
-            if "is full" in str(error):
-                raise
-            raise not_done(shown_address(workspace), error) from error
+            raise full_disk(error) or not_done(shown_address(workspace), error) from error
         return MlflowClient(tracking_uri=address, registry_uri=address)
 
 
@@ -85,7 +84,7 @@ def reported(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     except mlflow_errors() as error:
-        raise not_done(shown_address(workspace), error) from error
+        raise full_disk(error) or not_done(shown_address(workspace), error) from error
 
 
 def not_done(store: str, error: BaseException) -> StageFailed:
@@ -102,7 +101,11 @@ def shown_address(workspace: Workspace) -> str:
 
 
 def tracking_address(workspace: Workspace) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.root / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or own_address(workspace)
+
+
+def own_address(workspace: Workspace) -> str:
+    return f"sqlite:///{workspace.root / 'mlflow.db'}"
 
 
 def experiment_of(client: Any, workspace: Workspace, name: str) -> str:

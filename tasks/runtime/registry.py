@@ -61,12 +61,14 @@ class Registry:
     """All registry calls of one workspace."""
 
     workspace: Workspace
+    address: str = ""
+    """Of its store; empty: where the environment points to, else the workspace's own."""
     _downloads: dict[str, tempfile.TemporaryDirectory[str]] = field(default_factory=dict)
     """Of versions on a server, by address of their files; they go with this object."""
 
     @cached_property
     def client(self) -> Any:
-        return open_client(self.workspace)
+        return open_client(self.workspace, self.address)
 
     @staticmethod
     def existing(workspace: Workspace) -> Registry:
