@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.runtime.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from tasks.runtime.store import Store
 
 DEFAULT_CONFIG = "textmill.yaml"
 
@@ -34,6 +39,26 @@ def add_workspace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace", type=Path, default=Path(), metavar="DIR", help="folder of the config file (default: this one)"
     )
+
+
+def workspace_option(folder: Path) -> str:
+    """What to add to a command so that it finds the workspace `folder` from here."""
+    return "" if folder == Path() else f" --workspace {shlex.quote(str(folder))}"
+
+
+def opened(args: argparse.Namespace) -> Store:
+    """The store of `--workspace`.
+
+    Raises:
+        RefusedInput: nothing has run there.
+    """
+    from tasks.runtime.store import Store
+    from tasks.runtime.workspace import Workspace
+
+    workspace = Workspace(args.workspace.resolve())
+    if not workspace.artifacts.is_dir():
+        raise RefusedInput(f"{workspace.root}: nothing has run here yet. To begin: textmill run")
+    return Store(workspace)
 
 
 def config_arguments(args: argparse.Namespace) -> ConfigArguments:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.arguments import add_json, add_workspace
+from flows.arguments import add_json, add_workspace, workspace_option
+from flows.plain_lines import WIDTH
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.visible import visible
 
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_as_json(cache, removed, workspace), indent=1))
     else:
-        where = "" if args.workspace == Path() else f" --workspace {shlex.quote(str(args.workspace))}"
+        where = workspace_option(args.workspace)
         print(visible("\n".join(_conclusion(cache, removed, f"textmill clean --yes{where}"))))
     return 0
 
@@ -101,11 +100,11 @@ def _lines(cache: Cache, workspace: Workspace) -> Iterator[str]:
         reasons = _brief([reason for one in held for reason in one.kept_for])
         head = f" {node:<20} {kept:>4} {len(held):>4} {size(sum(one.size for one in held)):>9}  {made:<16} "
         yield from textwrap.wrap(
-            reasons or "nothing", 100, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
+            reasons or "nothing", WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False
         )
     for note in cache.notes:
         yield ""
-        yield from textwrap.wrap(note, 100, subsequent_indent="  ")
+        yield from textwrap.wrap(note, WIDTH, subsequent_indent="  ")
     rows = _to_remove(cache)
     if rows:
         yield ""

@@ -16,7 +16,7 @@ import argparse
 import json
 from pathlib import Path
 
-from flows.arguments import add_json, add_workspace
+from flows.arguments import add_json, add_workspace, opened
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.visible import visible
 
@@ -42,15 +42,10 @@ def run(args: argparse.Namespace) -> int:
     from flows.comparison.compared import compare
     from flows.comparison.lines import as_lines
     from flows.comparison.sides import side
-    from tasks.runtime.store import Store
-    from tasks.runtime.workspace import Workspace
 
     if args.examples < 0:
         raise RefusedInput(f"--examples {args.examples}: expected 0 or more.")
-    workspace = Workspace(args.workspace.resolve())
-    if not workspace.artifacts.is_dir():
-        raise RefusedInput(f"{workspace.root}: nothing has run here yet. To begin: textmill run")
-    store = Store(workspace)
+    store = opened(args)
     a, b = side(store, args.a), side(store, args.b)
     compared = compare(a, b)
     if args.rung and args.rung not in compared.flips:

@@ -11,10 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 
-from flows.arguments import DEFAULT_CONFIG, ConfigArguments, add_config, add_json, add_workspace, config_arguments
+from flows.arguments import (
+    DEFAULT_CONFIG,
+    ConfigArguments,
+    add_config,
+    add_json,
+    add_workspace,
+    config_arguments,
+    workspace_option,
+)
 from tasks.runtime.errors import GateRefused, RefusedInput
 
 
@@ -57,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     elif outcome.verdict is not None:
         print(table(outcome.verdict))
     if outcome.refused:
-        where = "" if args.workspace == Path() else f" --workspace {shlex.quote(str(args.workspace))}"
+        where = workspace_option(args.workspace)
         raise GateRefused(outcome.sentence(where))
     if not args.json:
         print(outcome.sentence())

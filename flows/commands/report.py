@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tasks.report.page import FILE, write_report
+    from tasks.report.page import write_report
     from tasks.runtime.runs import newest_record
     from tasks.runtime.store import Store
     from tasks.runtime.workspace import Workspace
@@ -33,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
     if record is None:
         raise RefusedInput(f"{args.run!r}: expected a run: last, last~1 or the beginning of its id.")
     if args.out is not None and args.out.is_dir():
-        raise RefusedInput(f"--out {args.out}: that is a folder; name a file in it, such as {args.out / FILE}.")
+        raise RefusedInput(
+            f"--out {args.out}: that is a folder; name a file in it, such as {args.out / 'report.html'}."
+        )
     if args.out is not None and not args.out.resolve().parent.is_dir():
         raise RefusedInput(f"--out {args.out}: there is no folder {args.out.parent}. Make it, or name another file.")
     print(write_report(workspace, record, args.out))

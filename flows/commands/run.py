@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.arguments import DEFAULT_CONFIG, add_config, add_json, config_arguments
+from flows.arguments import DEFAULT_CONFIG, add_config, add_json, config_arguments, workspace_option
 from tasks.runtime.errors import GateRefused, RefusedInput
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def run(args: argparse.Namespace) -> int:
 def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Terminal) -> Outcome:
     """Run as the Prefect flow, in this process, in the foreground."""
 
-    from flows.operation.prefect_client import connect, quick_imports, server_needed
+    from flows.operation.prefect_client import connect, server_needed
     from tasks.runtime.mlflow_store import open_client
+    from tasks.runtime.processes import quick_imports
     from tasks.runtime.reachable import check_reachable
 
     workspace = loaded.store.workspace
@@ -151,9 +152,7 @@ def _costs(loaded: Loaded, outcome: Outcome) -> str:
 
 
 def _report_file(loaded: Loaded, outcome: Outcome) -> str:
-    from tasks.report.page import FILE
-
-    file = loaded.store.workspace.runs / outcome.record.id / FILE
+    file = loaded.store.workspace.report(outcome.record.id)
     if not file.exists():
         return "it could not be written; textmill report says why"
     return os.path.relpath(file)
@@ -195,5 +194,4 @@ def _quoted(text: str) -> str:
 
 def _where(loaded: Loaded) -> str:
     """What commands about models need to find the workspace from here."""
-    folder = loaded.arguments.file.parent
-    return "" if str(folder) == "." else f" --workspace {shlex.quote(str(folder))}"
+    return workspace_option(loaded.arguments.file.parent)

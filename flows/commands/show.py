@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.arguments import add_json, add_workspace
+from flows.arguments import add_json, add_workspace, opened
 from flows.plain_lines import WIDTH, as_lines, as_yaml
 from flows.references import find_artifact, find_run, is_model, known
 from flows.witnesses import document
@@ -45,13 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tasks.runtime.store import Store
-    from tasks.runtime.workspace import Workspace
-
-    workspace = Workspace(args.workspace.resolve())
-    if not workspace.artifacts.is_dir():
-        raise RefusedInput(f"{workspace.root}: nothing has run here yet. To begin: textmill run")
-    store = Store(workspace)
+    store = opened(args)
     reference: str | None = args.reference
     if reference is None:
         report = _run(store, find_run(store, "last"))

@@ -10,8 +10,8 @@ import os
 from typing import Any
 from uuid import UUID
 
-from flows.operation.prefect_client import quick_imports
 from tasks.runtime.child import die_with_parent
+from tasks.runtime.processes import quick_imports
 
 
 def main(flow_run_id: UUID) -> None:

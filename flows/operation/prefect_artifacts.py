@@ -31,11 +31,10 @@ from tasks.runtime.execution import Observer, Session
 from tasks.runtime.prefect_task import PrefectCall
 from tasks.runtime.reachable import shown
 from tasks.runtime.runs import NodeRecord
-from tasks.runtime.units import count, duration
+from tasks.runtime.units import SCORES, count, duration, signed
 from tasks.runtime.workspace import Workspace
 
 PROGRESS_SECONDS = 5.0
-REPORT = "report.html"
 
 log = logging.getLogger("textmill")
 
@@ -166,7 +165,6 @@ class Pages:
 def ladder_rows(metrics: Mapping[str, Any], measured: Mapping[str, float]) -> list[dict[str, Any]]:
     """The value ladder as rows of a table, the narrow columns first: the page cuts off what is wide."""
     main, other = metrics["metric"], "accuracy" if metrics["metric"] == "macro_f1" else "macro_f1"
-    short = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
     titles = {row["rung"]: row["title"] for row in metrics["rungs"]}
     rows = []
     for row in metrics["rungs"]:
@@ -175,8 +173,8 @@ def ladder_rows(metrics: Mapping[str, Any], measured: Mapping[str, float]) -> li
         rows.append(
             {
                 "step": row["title"],
-                short[main]: f"{score['value']:.2f} ±{(score['high'] - score['low']) / 2:.2f}",
-                short[other]: f"{row[other]['value']:.2f}",
+                SCORES[main]: f"{score['value']:.2f} ±{(score['high'] - score['low']) / 2:.2f}",
+                SCORES[other]: f"{row[other]['value']:.2f}",
                 "MB": None if size is None else round(size / 1e6, 1),
                 "ms a text": None if latency is None else round(latency, 1),
                 "gain": _signed(gain) if gain else "",
@@ -189,12 +187,12 @@ def ladder_rows(metrics: Mapping[str, Any], measured: Mapping[str, float]) -> li
 def links(workspace: Workspace, run: str, tracker: Any) -> str:
     """Where to read on. A browser opens no `file:` address from a page of a server: the report is linked as MLflow
     serves it, and named by its path."""
-    report = workspace.runs / run / REPORT
+    report = workspace.report(run)
     lines = []
     if base := mlflow_address(workspace):
         page = f"{base}/#/experiments/{tracker.experiment}/runs/{tracker.road}"
         lines += [f"- [MLflow run {run}]({page}): settings, metrics, curves, models"]
-        lines += [f"- [Report]({page}/artifacts/{REPORT}), as MLflow shows it"] if report.exists() else []
+        lines += [f"- [Report]({page}/artifacts/{report.name}), as MLflow shows it"] if report.exists() else []
     else:
         lines += [f"- MLflow run `{run}`: `textmill server start` serves MLflow"]
     lines += [f"- Report as a file: `{report}`"] if report.exists() else []
@@ -222,7 +220,7 @@ def _views_only() -> Iterator[None]:
 
 
 def _signed(gain: Mapping[str, float]) -> str:
-    value, low, high = (f"{gain[name]:+.2f}".replace("-", "−") for name in ("value", "low", "high"))
+    value, low, high = (signed(gain[name]) for name in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 

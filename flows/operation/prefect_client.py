@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import queue
@@ -34,17 +33,17 @@ def connect(workspace: Workspace, say: Callable[[str], None]) -> str:
         check_reachable("PREFECT_API_URL")
     api_url = ensure_server(workspace, say)
     workspace.logs.mkdir(parents=True, exist_ok=True)
-    os.environ |= client_environment(workspace, api_url)
+    os.environ |= {**client_environment(workspace), "PREFECT_API_URL": api_url}
     _log_to_file(workspace)
     if own:
         threading.Thread(name="keep-server", target=_keep_server, args=(workspace, say), daemon=True).start()
     return api_url
 
 
-def client_environment(workspace: Workspace, api_url: str) -> dict[str, str]:
+def client_environment(workspace: Workspace) -> dict[str, str]:
+    """What is to be set before Prefect is imported, but for the address of its server."""
     return {
         "PREFECT_HOME": str(workspace.prefect_home),
-        "PREFECT_API_URL": api_url,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a server that is gone is an error, not a second server
         # 30 s: time enough to start a server that died again.
         "PREFECT_CLIENT_MAX_RETRIES": os.environ.get("PREFECT_CLIENT_MAX_RETRIES", "4"),
@@ -53,17 +52,6 @@ def client_environment(workspace: Workspace, api_url: str) -> dict[str, str]:
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "DO_NOT_TRACK": "true",
     }
-
-
-@contextmanager
-def quick_imports() -> Iterator[None]:
-    """Import big libraries within: the collector does not search what they make, now or later (half their time)."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @contextmanager

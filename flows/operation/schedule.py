@@ -25,7 +25,7 @@ def parse_cron(workspace: Workspace, cron: str | None, timezone: str | None) -> 
 
     from flows.operation.prefect_client import client_environment
 
-    os.environ |= client_environment(workspace, "")
+    os.environ |= client_environment(workspace)
     from prefect.client.schemas.schedules import CronSchedule
     from pydantic import ValidationError
 

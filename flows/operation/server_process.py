@@ -20,7 +20,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from flows.operation.prefect_client import quick_imports
 from flows.operation.server import (
     HOST,
     ProcessId,
@@ -32,6 +31,7 @@ from flows.operation.server import (
     read_record,
     write_record,
 )
+from tasks.runtime.processes import quick_imports
 from tasks.runtime.workspace import Workspace
 
 WATCH_SECONDS = 1.0

@@ -147,7 +147,7 @@ def given_servers() -> dict[str, str]:
 
 
 def mark_of_given() -> str:
-    return hashlib.sha256(repr([os.environ.get(name) for name in GIVEN]).encode()).hexdigest()[:4]
+    return hashlib.sha256(repr([os.environ.get(name, "") for name in GIVEN]).encode()).hexdigest()[:4]
 
 
 def lone_server(workspace: Workspace) -> ServerRecord | None:

@@ -140,7 +140,6 @@ class PrefectServer:
 class Supervisor:
     workspace: Workspace
     given: dict[str, str]
-    mark: str
     own: ProcessId = field(default_factory=ProcessId.own)
     worker: Child = field(default_factory=lambda: Child("worker", "logs/worker.log"))
     mlflow: Child = field(default_factory=lambda: Child("mlflow", "logs/mlflow-server.log"))
@@ -222,7 +221,7 @@ class Supervisor:
             **self.own.model_dump(),
             workspace=folder_id(self.workspace),
             given=self.given,
-            mark=self.mark,
+            mark=mark_of_given(),
             services=services,
             failed=next(filter(None, failures), ""),
         )
@@ -259,7 +258,7 @@ def main(root: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(workspace.prefect_home / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     fcntl.flock(lock, fcntl.LOCK_EX)  # one whose record was deleted is about to end
-    supervisor = Supervisor(workspace, given_servers(), mark_of_given())
+    supervisor = Supervisor(workspace, given_servers())
     try:
         supervisor.run(stop)
     finally:

@@ -12,11 +12,12 @@ import sys
 import time
 from pathlib import Path
 
-from flows.operation.prefect_client import client_environment, quick_imports
+from flows.operation.prefect_client import client_environment
 from flows.operation.server import answers, read_record
 from flows.operation.worker_report import WorkerReport, write_report
 from tasks.runtime.child import die_with_parent
 from tasks.runtime.errors import TextmillError
+from tasks.runtime.processes import quick_imports
 from tasks.runtime.reachable import check_reachable
 from tasks.runtime.workspace import Workspace
 
@@ -31,7 +32,8 @@ def main(root: str, api_url: str, parent: str) -> None:
         "PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS,
         **os.environ,
         **workspace.environment(),
-        **client_environment(workspace, api_url),
+        **client_environment(workspace),
+        "PREFECT_API_URL": api_url,
         "TEXTMILL_WORKER": str(os.getpid()),
     }
     with quick_imports():

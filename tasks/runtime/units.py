@@ -1,4 +1,7 @@
-"""Numbers as a person reads them."""
+"""Numbers as a person reads them, and what they are called."""
+
+SCORES = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
+"""How well a model does, by the names that settings and manifests have for it."""
 
 
 def duration(seconds: float) -> str:
@@ -19,3 +22,9 @@ def size(number: float) -> str:
 def count(number: float) -> str:
     """A whole number, its thousands set apart."""
     return f"{number:,.0f}".replace(",", " ")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A difference: its sign always shown, that of nothing a plus."""
+    zero = f"{0:.{digits}f}"
+    return f"{value:+.{digits}f}".replace("-", "−").replace(f"−{zero}", f"+{zero}")

@@ -41,6 +41,10 @@ class Workspace:
     def runs(self) -> Path:
         return self.root / "runs"
 
+    def report(self, run: str) -> Path:
+        """The page about a run."""
+        return self.runs / run / "report.html"
+
     @property
     def logs(self) -> Path:
         return self.root / "logs"

@@ -77,8 +77,8 @@ class Api:
         return f"{path}/{made['id']}"
 
     def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        """A server that is busy (its SQLite for a minute at times) or being started again is asked again."""
-        return wait_for(lambda: self._try(method, path, body), 180)
+        """A server that is busy or being started again is asked again."""
+        return wait_for(lambda: self._try(method, path, body), 60)
 
     def _try(self, method: str, path: str, body: Any) -> httpx.Response | None:
         try:

@@ -50,6 +50,13 @@ def test_another_password_is_another_server(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(marks) == 2
 
 
+def test_an_empty_variable_names_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    unset = mark_of_given()
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    assert (given_servers().get("PREFECT_API_URL"), mark_of_given()) == (None, unset)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -304,6 +304,11 @@ def test_with_servers_of_one_s_own_only_a_worker_is_started(textmill: Textmill, 
         assert named["pool"].startswith("shop-")  # the other workspace of that name keeps its own
         assert named["deployment"].startswith("corpus-to-model/tiny-")
         assert not (other.root / "mlflow.db").exists()
+        before = members(other.root)
+        other("server", "start", "--cron", "0 4 * * *")
+        assert members(other.root) == before
+        deployed = api.deployments()[named["deployment"].partition("/")[2]]["id"]
+        assert [one["schedule"]["cron"] for one in api.get(f"deployments/{deployed}/schedules")] == ["0 4 * * *"]
         run = api.run(named["deployment"].partition("/")[2], **QUICK)
         assert api.ended(run)[0] == "Completed"
     finally:
@@ -319,9 +324,11 @@ def test_the_schedule_of_the_command_line(textmill: Textmill, api: Api) -> None:
         return sorted((one["cron"], one["timezone"]) for one in found if "cron" in one)
 
     api.schedule(road, cron="1 1 1 1 *", timezone="UTC")
+    before = members(textmill.root)
     said = textmill("server", "start", "--cron", "0 2 * * *", "--timezone", "Europe/Berlin").out
     assert said.splitlines()[-1] == "corpus-to-model/tiny runs at 0 2 * * * (Europe/Berlin)."
     textmill("server", "start", "--cron", "0 3 * * *")
+    assert members(textmill.root) == before
     textmill("server", "stop")
     api = Api(textmill("server", "start", "--json").json["api_url"])
     assert schedules(api) == [("0 3 * * *", "UTC"), ("1 1 1 1 *", "UTC")]
