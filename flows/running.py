@@ -91,7 +91,6 @@ def run_road(
     record.plan = {node.node: node.artifact.fingerprint for node in plan.nodes}
     record.config = resolved(loaded.config)
     record.written = written(loaded.arguments.file, loaded.arguments.overrides)
-    record.save(workspace)
     tracking = Tracking(workspace)
     tracking.start_road(loaded.config.model.name, record.id, record.config)
     outcome = Outcome(record)

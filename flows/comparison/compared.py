@@ -252,7 +252,7 @@ def _scores(rung: str, a: Judged, b: Judged) -> Iterator[Score]:
     for metric in METRICS:
         found = None
         if not why:
-            found = score_difference(a.answers, b.answers, metric, **b.bootstrap).as_dict()  # type: ignore[arg-type]
+            found = score_difference(a.answers, b.answers, metric, **b.bootstrap).as_dict()
         title = a.title if a.title == b.title else "the two models"
         yield Score(rung, title, metric, a.scores[metric]["value"], b.scores[metric]["value"], found, why)
 

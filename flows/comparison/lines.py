@@ -11,11 +11,10 @@ from flows.comparison.sides import METRICS, Side
 from flows.plain_lines import WIDTH
 from tasks.comparison.corpora import Moved, Movements
 from tasks.comparison.settings import Difference
-from tasks.runtime.units import count
+from tasks.runtime.units import SCORES, count, signed
 
 LISTED = 12
 """Lines of a section; --json has all."""
-SHORT = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 WHAT, CELL = 44, 24
 
 
@@ -52,7 +51,7 @@ def _verdict(compared: Compared) -> Iterator[str]:
         low, high = (last.difference["low"], last.difference["high"]) if last.difference else (0.0, 0.0)
         word = "better" if low > 0 else "worse" if high < 0 else "neither better nor worse beyond chance"
         sure = word if last.difference else "no interval"
-        said.append(f"{compared.title(last.rung)}: {SHORT[last.metric]} {_difference(last)}, {sure}")
+        said.append(f"{compared.title(last.rung)}: {SCORES[last.metric]} {_difference(last)}, {sure}")
         if last.rung in compared.flips:
             said.append(f"{count(len(compared.flips[last.rung]))} predictions flipped")
     if compared.movements is not None:
@@ -111,7 +110,7 @@ def _scores(compared: Compared) -> Iterator[str]:
         yield "scores: none that both have" + _why_none(compared)
         return
     whys = list(dict.fromkeys(one.why for one in scores if one.why))
-    yield f"{'scores on the test set':<31}" + "".join(f"{f'{SHORT[m]} A → B':>17}{'B − A':>17}" for m in METRICS)
+    yield f"{'scores on the test set':<31}" + "".join(f"{f'{SCORES[m]} A → B':>17}{'B − A':>17}" for m in METRICS)
     rows: dict[str, list[Score]] = {}
     for one in scores:
         rows.setdefault(one.rung, []).append(one)
@@ -210,10 +209,6 @@ def _value(value: Any) -> str:
         case float():
             return f"{value:.6g}"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else printable(str(value))
-
-
-def signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−").replace("−0.00", "+0.00")
 
 
 def fitted(text: str, room: int) -> str:

@@ -15,6 +15,7 @@ from flows.figures import main_figure
 from flows.references import ArtifactReference, resolve
 from tasks.comparison.answers import Answers
 from tasks.comparison.corpora import Place
+from tasks.downstream.intervals import Metric
 from tasks.promotion.promote import stored
 from tasks.runtime.artifact import Artifact, Manifest
 from tasks.runtime.errors import RefusedInput
@@ -22,7 +23,7 @@ from tasks.runtime.registry import Registry, Version
 from tasks.runtime.runs import RunRecord
 from tasks.runtime.store import Store
 
-METRICS = ("macro_f1", "accuracy")
+METRICS: tuple[Metric, ...] = ("macro_f1", "accuracy")
 MODELS = ("TaskModel", "CompressedModel")
 
 

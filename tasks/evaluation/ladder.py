@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.runtime.units import SCORES, signed
+
 WIDTH = 100
 
 
@@ -73,9 +75,8 @@ def ladder_table(
         judged: how often this test set has judged, this time included.
     """
     main, other = metrics["metric"], "accuracy" if metrics["metric"] == "macro_f1" else "macro_f1"
-    short = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
     numbers = {row["rung"]: number for number, row in enumerate(metrics["rungs"], start=1)}
-    lines = [_line("", "step", short[main], short[other], "gain over step", "CPU", "size", "latency")]
+    lines = [_line("", "step", SCORES[main], SCORES[other], "gain over step", "CPU", "size", "latency")]
     for row in metrics["rungs"]:
         seconds = cpu_seconds.get(row["cost"], measured.get(f"cpu_seconds.{row['rung']}"))
         latency = measured.get(f"latency_ms.{row['rung']}")
@@ -118,11 +119,7 @@ def _size(count: int) -> str:
 def _gain(gain: Mapping[str, Any] | None, numbers: Mapping[str, int]) -> str:
     if gain is None:
         return ""
-    return f"{_signed(gain['value'])} [{_signed(gain['low'])},{_signed(gain['high'])}] {numbers[gain['against']]:>2}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−").replace("−0.00", "+0.00")
+    return f"{signed(gain['value'])} [{signed(gain['low'])},{signed(gain['high'])}] {numbers[gain['against']]:>2}"
 
 
 def _notes(metrics: Mapping[str, Any], measured: Mapping[str, float], judged: int) -> list[str]:
@@ -152,8 +149,8 @@ def _forgetting(forgetting: Mapping[str, Any] | None) -> list[str]:
     if "skipped" in forgetting:
         return [f"forgetting: not measured, {forgetting['skipped']}"]
     before, after, difference = (forgetting[name] for name in ("before", "after", "difference"))
-    bounds = f"[{_signed(difference['low'])},{_signed(difference['high'])}]"
-    change = f"{_signed(difference['value'])} {bounds}"
+    bounds = f"[{signed(difference['low'])},{signed(difference['high'])}]"
+    change = f"{signed(difference['value'])} {bounds}"
     return [
         f"forgetting: loss on general text {before['value']:.2f} → {after['value']:.2f} ({change}) nats per token",
         f"guessing by frequency: {forgetting['frequencies']:.2f} nats per token of it",

@@ -10,10 +10,10 @@ from pipeline_config.promotion import PromotionConfig
 from tasks.promotion.figures import Measured
 from tasks.promotion.gates import Verdict, table
 from tasks.runtime.artifact import MANIFEST, Artifact, InputRecord, Manifest
+from tasks.runtime.units import SCORES
 from tasks.runtime.visible import visible
 
 GATES, AFTER_GATES = "## Gates at registration", "## Data and lineage"
-SCORES = {"macro_f1": "Macro-F1", "accuracy": "Accuracy"}
 
 
 def lineage(artifact: Artifact) -> tuple[list[Manifest], list[InputRecord]]:
@@ -93,16 +93,21 @@ def _figures(measured: Measured | None) -> Sequence[str]:
     confidence = f"{100 * measured.bootstrap['confidence']:g} % interval over the groups of the test set"
     lines = [f"| score | value | {confidence} |", "|---|---|---|"]
     for metric, bounds in measured.scores.items():
-        lines.append(f"| {SCORES[metric]} | {bounds['value']:.3f} | {bounds['low']:.3f} to {bounds['high']:.3f} |")
+        lines.append(f"| {_title(metric)} | {bounds['value']:.3f} | {bounds['low']:.3f} to {bounds['high']:.3f} |")
     for metric, found in measured.differences.items():
         for name, b in found.items():
             against = measured.parent if name == "parent" else name
             lines.append(
-                f"| {SCORES[metric]} against {against} | {b['value']:+.3f} | {b['low']:+.3f} to {b['high']:+.3f} |"
+                f"| {_title(metric)} against {against} | {b['value']:+.3f} | {b['low']:+.3f} to {b['high']:+.3f} |"
             )
     if measured.agreement is not None:
         lines.append(f"| Same label as {measured.parent} | {100 * measured.agreement:.1f} % | |")
     return [*lines, "", f"Test set `{measured.test_digest}`, {measured.predictions.num_rows} documents."]
+
+
+def _title(metric: str) -> str:
+    name = SCORES[metric]
+    return name[0].upper() + name[1:]
 
 
 def _gates(verdict: Verdict | None, earlier: str) -> Sequence[str]:

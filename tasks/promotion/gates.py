@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline_config.promotion import PromotionConfig
+from tasks.runtime.units import SCORES
 
 WIDTH = 100
 
@@ -79,7 +80,7 @@ class Verdict:
 
 def judge(figures: Figures, config: PromotionConfig) -> Verdict:
     """Every gate that applies to the candidate's variant, in the order in which they are shown."""
-    metric = {"macro_f1": "macro-F1", "accuracy": "accuracy"}[config.metric]
+    metric = SCORES[config.metric]
     gates = [
         _gain("above majority", figures.above_majority, f"gains nothing certain over the majority class in {metric}"),
         _gain("above TF-IDF", figures.above_tfidf, f"gains nothing certain over TF-IDF in {metric}"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.promotion.gates import GateResult
 from tasks.promotion.ledger import Aliases, Entry
+from tasks.runtime.units import SCORES
 
 LIMIT = 5000
 HEAD = "Made by Textmill"
@@ -120,8 +121,11 @@ def ladder_section(
 
 
 def ladder_head(config: Mapping[str, Any]) -> tuple[str, str, str]:
-    score = {"macro_f1": "macro-F1"}.get(config["metric"], config["metric"])
-    return "step", score, f"{100 * config['confidence']:g} % interval"
+    return "step", SCORES[config["metric"]], f"{100 * config['confidence']:g} % interval"
+
+
+def gained(gain: Mapping[str, Any] | None) -> str:
+    return f"{gain['value']:+.3f} over {gain['against']}" if gain else ""
 
 
 def _ladder_row(row: Mapping[str, Any], metric: str, measured: Mapping[str, float], own: Any) -> Sequence[str]:
@@ -132,7 +136,7 @@ def _ladder_row(row: Mapping[str, Any], metric: str, measured: Mapping[str, floa
         f"**{title}**" if row is own else title,
         f"{bounds['value']:.3f}",
         f"{bounds['low']:.3f} to {bounds['high']:.3f}",
-        f"{gain['value']:+.3f} over {gain['against']}" if gain else "",
+        gained(gain),
         f"{size / 1e6:.1f} MB" if size else "",
         f"{latency:.1f} ms" if latency is not None else "",
     )

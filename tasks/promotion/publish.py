@@ -17,6 +17,7 @@ from tasks.promotion.ledger import Aliases, Entry, unchecked
 from tasks.runtime.artifact import Artifact, Checkpoint, Evaluation, Manifest
 from tasks.runtime.registry import Registry, Version
 from tasks.runtime.store import Execution, execution_in
+from tasks.runtime.units import SCORES
 
 CARDS = ("RawCorpus", "LabelledData", "CleanCorpus", "Corpus")
 
@@ -60,7 +61,7 @@ class Pages:
                 sections[pages.GATES] = pages.gates_section(told[0], told[1], told[2])
                 tags = pages.gate_tags(told[0], told[1])
         row = next(row for row in metrics["rungs"] if row["variant"] == version.variant)
-        tags |= {f"test.{name}": f"{row[name]['value']:.4f}" for name in ("macro_f1", "accuracy")}
+        tags |= {f"test.{name}": f"{row[name]['value']:.4f}" for name in SCORES}
         if row.get("size_bytes"):
             tags["size_bytes"] = str(row["size_bytes"])
         self._write_made_from(version, artifact, sections, tags)
@@ -144,7 +145,7 @@ def road_page(model: str, sentence: str, evaluation: Evaluation, nodes: Mapping[
             pages.escaped(row["title"]),
             f"{row[metric]['value']:.3f}",
             f"{row[metric]['low']:.3f} to {row[metric]['high']:.3f}",
-            f"{row['gain']['value']:+.3f} over {row['gain']['against']}" if row.get("gain") else "",
+            pages.gained(row.get("gain")),
         )
         for row in evaluation.metrics["rungs"]
     ]

@@ -36,7 +36,6 @@ from tasks.runtime.visible import visible
 from tasks.runtime.workspace import Workspace, write_atomically
 
 TEMPLATES = Path(__file__).parent / "templates"
-FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ SECTIONS = (
 
 def write_report(workspace: Workspace, record: RunRecord, out: Path | None = None) -> Path:
     """Write the page (`runs/<id>/report.html` unless `out` says otherwise) and return where it lies."""
-    target = out or workspace.runs / record.id / FILE
+    target = out or workspace.report(record.id)
     write_atomically(target, render(workspace, record))
     return target
 

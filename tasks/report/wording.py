@@ -16,8 +16,6 @@ THIN = "\u202f"
 EXCERPT, NAME = 600, 400
 """Characters that are shown of a text, and of what is no text."""
 
-METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
-
 
 def user(text: object) -> Markup:
     """A user's text, escaped, its direction kept to itself; the beginning of one that is too long for a name."""
@@ -82,7 +80,7 @@ def number(value: float) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
+    return units.signed(value, digits)
 
 
 def bounds(interval: Mapping[str, float], digits: int = 2) -> str:

@@ -27,13 +27,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tasks.runtime.units import SCORES
+
 Point = tuple[str, float, int | None]
 """Name, value, step."""
 
 TRAINING = ("pretrain", "finetune", "distill")
 LIVE = {"score": "validation/macro_f1"}
 KEPT = {"validation_macro_f1": "validation/best_macro_f1", "validation_accuracy": "validation/best_accuracy"}
-SCORES = ("macro_f1", "accuracy")
 
 
 def live_name(name: str) -> str:

@@ -226,12 +226,10 @@ class NodeRun:
         with self._lock:
             metrics, self._buffer, self._flushed = self._buffer, [], time.monotonic()
             for start in range(0, len(metrics), METRICS_PER_BATCH):
-                part = metrics[start : start + METRICS_PER_BATCH]
-                self._send(
-                    lambda part=part: self._pending.append(  # type: ignore[misc]
-                        self.client.log_batch(self.run_id, metrics=part, synchronous=False)
-                    )
-                )
+                self._send(partial(self._log_batch, metrics[start : start + METRICS_PER_BATCH]))
+
+    def _log_batch(self, metrics: list[Any]) -> None:
+        self._pending.append(self.client.log_batch(self.run_id, metrics=metrics, synchronous=False))
 
     def _send(self, write: Callable[[], Any]) -> None:
         if not self.lost:

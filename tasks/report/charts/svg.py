@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 from tasks.runtime.visible import visible
 
+DRAWN = {"wide": 760, "narrow": 300}
+"""Widths of a picture on the page and on a small screen, which shows the one that fits."""
 CHARACTER = 6.9  # width of one at the charts' font size, about
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.report.charts.scatter import Point, scatter
+from tasks.report.charts.svg import DRAWN
 from tasks.report.material import Absent, Material
-from tasks.report.wording import METRICS, bounds, milliseconds, size
+from tasks.report.wording import bounds, milliseconds, size
+from tasks.runtime.units import SCORES
 
 
 def build(material: Material) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def build(material: Material) -> dict[str, Any]:
     ]
     if not rows:
         raise Absent("No latency was measured in this evaluation.")
-    name = METRICS[metrics["metric"]]
+    name = SCORES[metrics["metric"]]
     points = [
         Point(
             f"{row['title']}, {size(row['size_bytes'])}",
@@ -56,7 +58,7 @@ def build(material: Material) -> dict[str, Any]:
             title=f"{name} against the time for one text; the area of a disc is the size of the model",
             description=said,
         )
-        for kind, width, height in (("wide", 760, 320), ("narrow", 300, 300))
+        for (kind, width), height in zip(DRAWN.items(), (320, 300), strict=True)
     }
     efficiency = evaluation.manifest.config.get("efficiency", {})
     return {"rows": rows, "plots": plots, "name": name, "efficiency": efficiency, "first": rows[0], "last": rows[-1]}

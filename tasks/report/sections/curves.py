@@ -6,7 +6,8 @@ from typing import Any
 
 from tasks.report.charts.curve import curve
 from tasks.report.material import Absent, Material, Node
-from tasks.report.wording import METRICS, plural
+from tasks.report.wording import plural
+from tasks.runtime.units import SCORES
 
 MOST = 12
 TRAINED = ("Checkpoint", "TaskModel")
@@ -59,11 +60,11 @@ def _scores(node: Node, history: list[float]) -> dict[str, Any]:
         f"score-{node.name}",
         points,
         axis="steps",
-        title=f"{node.name}: {METRICS['macro_f1']} on the validation texts",
+        title=f"{node.name}: {SCORES['macro_f1']} on the validation texts",
         description=", ".join(f"{score:.3f} after epoch {at}" for at, score in enumerate(history, 1)),
         best=points[node.metrics["best_epoch"] - 1][0],
     )
-    return {"drawing": drawing, "caption": f"{METRICS['macro_f1']} on the validation texts, after each epoch"}
+    return {"drawing": drawing, "caption": f"{SCORES['macro_f1']} on the validation texts, after each epoch"}
 
 
 def _said(node: Node, held_out: dict[str, float] | None, history: list[float]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.report.charts.intervals import Row, intervals
+from tasks.report.charts.svg import DRAWN
 from tasks.report.material import Absent, Material
 from tasks.report.wording import signed
 
@@ -53,7 +54,7 @@ def build(material: Material) -> dict[str, Any]:
             title="Every gate's figure and how far it stands from its threshold",
             description="; ".join(f"{row.label}: {row.note} hundredths" for row in plotted),
         )
-        for kind, width in (("wide", 760), ("narrow", 300))
+        for kind, width in DRAWN.items()
         if plotted
     }
     return {"outcome": outcome, "gates": gates, "plots": plots, **_history(material)}

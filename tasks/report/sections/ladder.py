@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.report.charts.intervals import Row, intervals
+from tasks.report.charts.svg import DRAWN
 from tasks.report.material import Material
-from tasks.report.wording import METRICS, bounds, signed, signed_bounds
+from tasks.report.wording import bounds, signed, signed_bounds
+from tasks.runtime.units import SCORES
 
 
 def build(material: Material) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def build(material: Material) -> dict[str, Any]:
                 strong=candidate,
             )
         )
-    name = METRICS[main]
+    name = SCORES[main]
     best = max(metrics["rungs"], key=lambda row: row[main]["value"])
     description = "; ".join(f"{row.label}: {row.note}" for row in plotted)
     plots = {
@@ -58,13 +60,13 @@ def build(material: Material) -> dict[str, Any]:
             title=f"{name} of every step, with intervals",
             description=description,
         )
-        for kind, width in (("wide", 760), ("narrow", 300))
+        for kind, width in DRAWN.items()
     }
     return {
         "plots": plots,
         "rows": rows,
         "name": name,
-        "other": METRICS[other],
+        "other": SCORES[other],
         "best": best,
         "best_score": best[main],
         "metrics": metrics,

@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks.report.charts.bar import bar
 from tasks.report.charts.histogram import Column, histogram
+from tasks.report.charts.svg import DRAWN
 from tasks.report.material import Material
 from tasks.report.samples import first_rows, values
 from tasks.report.wording import count, percent
@@ -38,7 +39,7 @@ def build(material: Material) -> dict[str, Any]:
             title="How many documents have how many words",
             description=description,
         )
-        for kind, width in (("wide", 760), ("narrow", 300))
+        for kind, width in DRAWN.items()
     }
     return {
         "plots": plots,

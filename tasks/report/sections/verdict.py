@@ -6,7 +6,6 @@ from typing import Any
 
 from tasks.report.material import Absent, Material
 from tasks.report.wording import (
-    METRICS,
     bounds,
     count,
     duration,
@@ -17,6 +16,7 @@ from tasks.report.wording import (
     plural,
     size,
 )
+from tasks.runtime.units import SCORES
 
 Standing = tuple[str, str]
 """`good`, `bad` or `open`, and the word that is stamped on the page."""
@@ -110,7 +110,7 @@ def _tiles(material: Material) -> list[dict[str, str]]:
         sure = percent(metrics["confidence"], 0)
         tiles.append(
             {
-                "label": f"{METRICS[metrics['metric']]} of {rung['title']}",
+                "label": f"{SCORES[metrics['metric']]} of {rung['title']}",
                 "figure": f"{score['value']:.2f}",
                 "note": f"{sure} interval {bounds(score)}; {percent(rung['accuracy']['value'], 0)} of "
                 f"{count(metrics['test_documents'])} test texts right",
