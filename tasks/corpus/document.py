@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
+from numpy.typing import NDArray
 
 SCHEMA = pa.schema(
     [
@@ -30,6 +33,8 @@ SCHEMA = pa.schema(
 
 SHARD_BYTES = 32 << 20  # text per shard, about
 RUN_BYTES = 128 << 20  # text held in memory while documents arrive unsorted
+GROUP_ROWS = 16384  # rows of a row group
+SPILT_BYTES = 1 << 20  # text of a record batch that is spilt to disk, about
 
 
 def document_id(source: str, record: bytes, copy: int = 0) -> bytes:
@@ -72,18 +77,57 @@ def write_documents(folder: Path, documents: pa.Table | Iterable[pa.Table | pa.R
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".runs-") as spill:
         runs = list(_sorted_runs(batches, Path(spill)))
-        total = sum(text_bytes(run) for run in runs)
-        bits = max(0, (total // SHARD_BYTES).bit_length())
+        bits = _shard_bits(sum(run.text_bytes for run in runs))
         written = 0
         for shard in range(1 << bits):
-            parts = [_id_range(run, shard, bits) for run in runs]
-            table = parts[0] if len(parts) == 1 else _sorted(pa.concat_tables([SCHEMA.empty_table(), *parts]))
-            ids = _leading(table, 0), _leading(table, 1)
-            assert not ((ids[0][1:] == ids[0][:-1]) & (ids[1][1:] == ids[1][:-1])).any(), "two documents have one id"
-            name = f"documents-{shard:05d}-of-{1 << bits:05d}.parquet"
-            pq.write_table(table, folder / name, compression="zstd", use_dictionary=["source"], row_group_size=16384)
-            written += table.num_rows
+            parts = [part for run in runs for part in run.between(shard, bits)]
+            written += _write_shard(folder, shard, bits, _sorted(pa.concat_tables([SCHEMA.empty_table(), *parts])))
     return written
+
+
+def write_sorted(folder: Path, documents: Iterable[pa.Table], size: int) -> int:
+    """`write_documents` for documents that come in the order of their ids and have `size` bytes of text in all.
+
+    The files are the same; one shard at a time is held in memory and nothing is spilt.
+
+    Raises:
+        AssertionError: they come in another order, or two have one id.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    bits, shard, written = _shard_bits(size), 0, 0
+    held: list[pa.Table] = []
+    for table in documents:
+        rest = table
+        while shard + 1 < 1 << bits and len(rest) and _leading(rest.slice(len(rest) - 1), 0)[0] >= _border(shard, bits):
+            ends = int(np.searchsorted(_leading(rest, 0), _border(shard, bits)))
+            held.append(rest.slice(0, ends))
+            written += _write_shard(folder, shard, bits, pa.concat_tables([SCHEMA.empty_table(), *held]))
+            held, rest, shard = [], rest.slice(ends), shard + 1
+        held.append(rest)
+    for last in range(shard, 1 << bits):
+        written += _write_shard(folder, last, bits, pa.concat_tables([SCHEMA.empty_table(), *held]))
+        held = []
+    return written
+
+
+def _shard_bits(size: int) -> int:
+    """There are 2 to the power of this many shards."""
+    return max(0, (size // SHARD_BYTES).bit_length())
+
+
+def _border(shard: int, bits: int) -> np.uint64:
+    """The first 64 bits of the lowest id beyond a shard that is not the last."""
+    return np.uint64((shard + 1) << (64 - bits))
+
+
+def _write_shard(folder: Path, shard: int, bits: int, table: pa.Table) -> int:
+    high, low = _leading(table, 0), _leading(table, 1)
+    ascending = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] > low[:-1]))
+    assert ascending.all(), "documents are out of order, or two have one id"
+    name = f"documents-{shard:05d}-of-{1 << bits:05d}.parquet"
+    whole = table.combine_chunks()  # the bytes of a file must not tell how its rows came
+    pq.write_table(whole, folder / name, compression="zstd", use_dictionary=["source"], row_group_size=GROUP_ROWS)
+    return whole.num_rows
 
 
 def shards(folder: Path) -> list[Path]:
@@ -118,6 +162,55 @@ def text_bytes(documents: pa.Table | pa.RecordBatch) -> int:
     return sum(_text_span(chunk) for chunk in chunks)
 
 
+def text_sizes(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+    """UTF-8 bytes of each text. (N,)"""
+    return pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def rows_between(
+    files: Sequence[Path], low: bytes, high: bytes, columns: list[str] | None = None
+) -> tuple[int, pa.Table]:
+    """Of tables in order of a column `id` the rows from id `low` to id `high`, and the number of those before them.
+
+    Whole row groups are passed over by the footers' statistics. A row or two beside the range may be among them: the
+    first 64 bits of the ids decide.
+    """
+    bounds = [np.uint64(int.from_bytes(end[:8], "big")) for end in (low, high)]
+    before, tables = 0, []
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            place = file.schema_arrow.get_field_index("id")
+            for group in range(file.num_row_groups):
+                statistics = file.metadata.row_group(group).column(place).statistics
+                if not file.metadata.row_group(group).num_rows:
+                    continue
+                if statistics.max[:8] < low[:8]:
+                    before += file.metadata.row_group(group).num_rows
+                elif statistics.min[:8] <= high[:8]:
+                    table = file.read_row_group(group, columns, use_threads=False)
+                    ids = _leading(table, 0)
+                    start, stop = np.searchsorted(ids, bounds[0], "left"), np.searchsorted(ids, bounds[1], "right")
+                    before += int(start)
+                    tables.append(table.slice(start, stop - start))
+            schema = file.schema_arrow if columns is None else pa.schema([file.schema_arrow.field(c) for c in columns])
+    return before, pa.concat_tables([schema.empty_table(), *tables])
+
+
+def sort_order(table: pa.Table) -> pa.Array:
+    """The order of a table's rows by id, those of one id in the order they have."""
+    return pa.array(np.lexsort((_leading(table, 1), _leading(table, 0))))
+
+
+def fixed_digests(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """128-bit values (binary(16), no nulls) as pairs of numbers that sort like them, without objects. (N, 2)"""
+    chunks = [
+        np.frombuffer(chunk.buffers()[1], dtype=">u8").reshape(-1, 2)[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    return np.concatenate(chunks).astype(np.uint64) if chunks else np.zeros((0, 2), np.uint64)
+
+
 def _text_span(texts: pa.Array) -> int:
     if len(texts) == 0:
         return 0
@@ -125,8 +218,31 @@ def _text_span(texts: pa.Array) -> int:
     return int(offsets[texts.offset + len(texts)] - offsets[texts.offset])
 
 
-def _sorted_runs(batches: Iterable[pa.Table | pa.RecordBatch], spill: Path) -> Iterator[pa.Table]:
-    """Gather batches into runs of about `RUN_BYTES`, each sorted by id; all but the last lie on disk, mapped."""
+@dataclass(frozen=True)
+class _Run:
+    """Documents in order of their ids: in memory, or in a file that is read range by range."""
+
+    text_bytes: int
+    table: pa.Table | None = None
+    file: Path | None = None
+    first: NDArray[np.uint64] | None = None
+    """The leading bits of the lowest id of each record batch in the file."""
+
+    def between(self, shard: int, bits: int) -> Iterator[pa.Table]:
+        """The documents of a shard."""
+        if self.table is not None:
+            yield _id_range(self.table, shard, bits)
+            return
+        assert self.first is not None
+        start = 0 if shard == 0 else int(np.searchsorted(self.first, _border(shard - 1, bits))) - 1
+        stop = len(self.first) if shard + 1 == 1 << bits else int(np.searchsorted(self.first, _border(shard, bits)))
+        with pa.OSFile(str(self.file)) as source, pa.ipc.open_file(source) as reader:  # not mapped: pages would stay
+            for at in range(max(start, 0), stop):
+                yield _id_range(pa.Table.from_batches([reader.get_batch(at)]), shard, bits)
+
+
+def _sorted_runs(batches: Iterable[pa.Table | pa.RecordBatch], spill: Path) -> Iterator[_Run]:
+    """Gather batches into runs of about `RUN_BYTES`, each sorted by id; all but the last are written to disk."""
     held: list[pa.Table] = []
     size = count = 0
     for batch in batches:
@@ -134,27 +250,27 @@ def _sorted_runs(batches: Iterable[pa.Table | pa.RecordBatch], spill: Path) -> I
         held.append(table.select(SCHEMA.names).cast(SCHEMA))
         size += text_bytes(held[-1])
         if size >= RUN_BYTES:
-            path = spill / f"{count}.arrow"
-            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-                writer.write_table(_sorted(pa.concat_tables(held)))
-            yield pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            yield _spilt(_sorted(pa.concat_tables(held)), spill / f"{count}.arrow", size)
             held, size, count = [], 0, count + 1
-    yield _sorted(pa.concat_tables([SCHEMA.empty_table(), *held]))
+    yield _Run(size, _sorted(pa.concat_tables([SCHEMA.empty_table(), *held])))
+
+
+def _spilt(run: pa.Table, path: Path, size: int) -> _Run:
+    batches = run.combine_chunks().to_batches(max_chunksize=max(1, run.num_rows * SPILT_BYTES // size))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    first = [_leading(pa.Table.from_batches([batch.slice(0, 1)]), 0) for batch in batches]
+    return _Run(size, file=path, first=np.concatenate(first))
 
 
 def _sorted(table: pa.Table) -> pa.Table:
-    order = np.lexsort((_leading(table, 1), _leading(table, 0)))
-    return table.take(pa.array(order))
+    return table.take(sort_order(table))
 
 
-def _leading(table: pa.Table, half: int) -> np.ndarray:
+def _leading(table: pa.Table, half: int) -> NDArray[np.uint64]:
     """The first (0) or second (1) 64 bits of the ids, as numbers that sort like the ids. (N,)"""
-    chunks = [
-        np.frombuffer(chunk.buffers()[1], dtype=">u8").reshape(-1, 2)[chunk.offset : chunk.offset + len(chunk), half]
-        for chunk in table.column("id").chunks
-        if len(chunk)
-    ]
-    return np.concatenate(chunks).astype(np.uint64) if chunks else np.zeros(0, np.uint64)
+    return fixed_digests(table.column("id"))[:, half]
 
 
 def _id_range(run: pa.Table, shard: int, bits: int) -> pa.Table:
@@ -162,6 +278,6 @@ def _id_range(run: pa.Table, shard: int, bits: int) -> pa.Table:
     if bits == 0:
         return run
     ids = _leading(run, 0)
-    start = np.searchsorted(ids, np.uint64(shard << (64 - bits)))
-    stop = len(ids) if shard + 1 == 1 << bits else np.searchsorted(ids, np.uint64((shard + 1) << (64 - bits)))
+    start = np.searchsorted(ids, _border(shard - 1, bits)) if shard else 0
+    stop = len(ids) if shard + 1 == 1 << bits else np.searchsorted(ids, _border(shard, bits))
     return run.slice(start, stop - start)

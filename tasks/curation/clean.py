@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline_config.clean import (
@@ -20,10 +21,25 @@ from pipeline_config.clean import (
     RepairConfig,
     WhitespaceConfig,
 )
+from tasks.corpus import partitions
 from tasks.corpus.account import Account
-from tasks.corpus.document import SCHEMA, iter_documents, text_digest, write_documents
+from tasks.corpus.document import (
+    SCHEMA,
+    rows_between,
+    shards,
+    sort_order,
+    text_bytes,
+    text_digest,
+    text_sizes,
+    write_sorted,
+)
+from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
+from tasks.corpus.row_groups import RowGroups
 from tasks.curation.edits import drop_lines, html, markdown, normal_form, repair, whitespace
 from tasks.curation.edits.edited import Edited
+from tasks.runtime.stage import Context
+
+DOCUMENTS, CUTS_FILE, ORIGINALS_FILE = "documents.parquet", "cuts.parquet", "originals.parquet"
 
 CUTS = pa.schema(
     [
@@ -37,6 +53,13 @@ CUTS = pa.schema(
         pa.field("emptied", pa.bool_(), nullable=False),  # nothing was left: the document was dropped
     ]
 )
+ORIGINALS = pa.schema(
+    [
+        pa.field("id", pa.binary(16), nullable=False),
+        pa.field("text_digest", pa.binary(16), nullable=False),  # of the text before the edits
+        pa.field("bytes", pa.int64(), nullable=False),
+    ]
+)
 
 
 @dataclass
@@ -46,6 +69,10 @@ class EditTotals:
     inserted: int = 0
     emptied: int = 0
 
+    def add(self, other: EditTotals) -> None:
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
 
 @dataclass
 class Cleaned:
@@ -53,6 +80,8 @@ class Cleaned:
 
     account: Account = field(default_factory=Account)
     edits: list[EditTotals] = field(default_factory=list)
+    reused: int = 0
+    """Documents taken from an earlier artifact. Says how the work was done: no part of the result."""
 
 
 def apply(edit: Edit, text: str) -> Edited:
@@ -87,60 +116,133 @@ def apply_all(edits: Sequence[Edit], source: str, text: str) -> tuple[str, list[
     return text, changes
 
 
-def run(config: CleanConfig, documents: Path, out: Path, progress: Callable[[int], None]) -> Cleaned:
-    """Clean the documents of a folder into `out/documents` and `out/cuts.parquet`.
+def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
+    """Clean the documents of a folder into `documents/`, `cuts.parquet` and `originals.parquet` under `ctx.out`.
 
-    A document of which nothing but white space is left is dropped; its rows in the cuts are marked `emptied`.
+    A document of which nothing but white space is left is dropped; its rows in the cuts are marked `emptied`. What the
+    earlier artifact of the same settings holds of a document that has not changed is taken from there.
     """
+    parts = partitions.run(ctx, Cleaning(config, ctx.earlier), partitions.cut(documents))
     cleaned = Cleaned(edits=[EditTotals() for _ in config.edits])
-    with pq.ParquetWriter(out / "cuts.parquet", CUTS, compression="zstd") as cuts:
-        write_documents(out / "documents", _edited(config, documents, cleaned, cuts, progress))
+    for part in parts:
+        cleaned.account += Account(**part.figures["account"])
+        cleaned.reused += part.figures["reused"]
+        for totals, found in zip(cleaned.edits, part.figures["edits"], strict=True):
+            totals.add(EditTotals(**found))
     cleaned.account.check()
+    texts = (pq.read_table(part.folder / DOCUMENTS, schema=SCHEMA) for part in parts)
+    write_sorted(ctx.out / "documents", texts, cleaned.account.bytes_kept)
+    for name, schema in ((CUTS_FILE, CUTS), (ORIGINALS_FILE, ORIGINALS)):
+        with RowGroups(ctx.out / name, schema) as rows:
+            for part in parts:
+                rows.write(pq.read_table(part.folder / name))
     return cleaned
 
 
-def _edited(
-    config: CleanConfig, documents: Path, cleaned: Cleaned, cuts: pq.ParquetWriter, progress: Callable[[int], None]
-) -> Iterator[pa.RecordBatch]:
-    for batch in iter_documents(documents):
-        rows: list[dict[str, Any]] = []
-        notes: list[dict[str, Any]] = []
-        account: dict[str, int] = dict.fromkeys(Account.model_fields, 0)
-        for row in batch.to_pylist():
-            before = len(row["text"].encode())
-            text, changes = apply_all(config.edits, row["source"], row["text"])
-            emptied = not text.strip()
-            account["documents_in"] += 1
-            account["bytes_in"] += before
-            account["documents_dropped" if emptied else "documents_kept"] += 1
-            if emptied:
-                account["bytes_dropped"] += before
-            else:
-                account["bytes_kept"] += len(text.encode())
-                rows.append(row | {"text": text, "text_digest": text_digest(text)} if changes else row)
-            for position, change in changes:
-                totals = cleaned.edits[position]
-                totals.documents += 1
-                if not emptied:
-                    totals.cut += change.cut
-                    totals.inserted += change.inserted
-                    account["bytes_cut"] += change.cut
-                    account["bytes_inserted"] += change.inserted
-                notes.append(
-                    {
-                        "id": row["id"],
-                        "source": row["source"],
-                        "position": position,
-                        "edit": config.edits[position].kind,
-                        "cut": change.cut,
-                        "inserted": change.inserted,
-                        "reason": change.reason,
-                        "emptied": emptied,
-                    }
-                )
-            if emptied and changes:
-                cleaned.edits[changes[-1][0]].emptied += 1
-        cleaned.account += Account(**account)
-        cuts.write_batch(pa.RecordBatch.from_pylist(notes, schema=CUTS))
-        progress(batch.num_rows)
-        yield pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+@dataclass(frozen=True)
+class Cleaning:
+    """Cleans a partition."""
+
+    config: CleanConfig
+    earlier: Path | None = None
+    """A `CleanCorpus` of the same settings."""
+
+    def __call__(self, partition: Partition, folder: Path) -> Figures:
+        raw = partition.table()
+        originals = pa.table([raw["id"], raw["text_digest"], pa.array(text_sizes(raw["text"]))], schema=ORIGINALS)
+        made = [(SCHEMA.empty_table(), CUTS.empty_table())]
+        reused = 0
+        if self.earlier is not None and len(raw):
+            known, *found = self._known(raw)
+            made.append(tuple(found))
+            raw, reused = raw.filter(pc.invert(known)), pc.sum(known).as_py()
+        made += [edited(self.config.edits, batch) for batch in raw.to_batches(BATCH_ROWS)]
+        documents, cuts = (_in_order([tables[at] for tables in made]) for at in range(2))
+        account, totals = book(originals, documents, cuts, len(self.config.edits))
+        for name, table in ((DOCUMENTS, documents), (CUTS_FILE, cuts), (ORIGINALS_FILE, originals)):
+            pq.write_table(table, folder / name, compression="zstd")
+        return {"account": account.model_dump(), "edits": [vars(edit) for edit in totals], "reused": reused}
+
+    def _known(self, raw: pa.Table) -> tuple[pa.ChunkedArray, pa.Table, pa.Table]:
+        """Which documents the earlier artifact was made of, too, and what it holds of them: documents and cuts."""
+        assert self.earlier is not None
+        ends = raw["id"][0].as_py(), raw["id"][-1].as_py()
+        _, before = rows_between([self.earlier / ORIGINALS_FILE], *ends)
+        place = pc.index_in(raw["id"], before["id"])
+        equal = pc.equal(before["text_digest"].take(place), raw["text_digest"])
+        known = pc.fill_null(equal, False)
+        _, texts = rows_between(shards(self.earlier / "documents"), *ends, ["id", "text", "text_digest"])
+        found = pc.index_in(raw["id"], texts["id"])
+        kept = pc.and_(known, pc.is_valid(found))
+        documents = raw.filter(kept)  # where a record stands in its file may have changed
+        for name in ("text", "text_digest"):
+            at = documents.schema.get_field_index(name)
+            documents = documents.set_column(at, SCHEMA.field(name), texts[name].take(found.filter(kept)))
+        _, cuts = rows_between([self.earlier / CUTS_FILE], *ends)
+        return known, documents, cuts.filter(pc.is_in(cuts["id"], raw.filter(known)["id"]))
+
+
+def edited(edits: Sequence[Edit], raw: pa.RecordBatch) -> tuple[pa.Table, pa.Table]:
+    """Documents through the edits: those of which something is left, and the cuts in all of them."""
+    rows: list[dict[str, Any]] = []
+    cuts: list[dict[str, Any]] = []
+    for row in raw.to_pylist():
+        text, changes = apply_all(edits, row["source"], row["text"])
+        emptied = not text.strip()
+        if not emptied:
+            rows.append(row | {"text": text, "text_digest": text_digest(text)} if changes else row)
+        for position, change in changes:
+            cuts.append(
+                {
+                    "id": row["id"],
+                    "source": row["source"],
+                    "position": position,
+                    "edit": edits[position].kind,
+                    "cut": change.cut,
+                    "inserted": change.inserted,
+                    "reason": change.reason,
+                    "emptied": emptied,
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=SCHEMA), pa.Table.from_pylist(cuts, schema=CUTS)
+
+
+def book(originals: pa.Table, documents: pa.Table, cuts: pa.Table, edits: int) -> tuple[Account, list[EditTotals]]:
+    """The account of what went in and came out, and what each of so many edits did."""
+    totals = [EditTotals() for _ in range(edits)]
+    stayed = cuts.filter(pc.invert(cuts["emptied"]))
+    for position, count in _by_position(cuts, "id", "count").items():
+        totals[position].documents += count
+    for name in ("cut", "inserted"):
+        for position, size in _by_position(stayed, name, "sum").items():
+            setattr(totals[position], name, getattr(totals[position], name) + size)
+    emptied = cuts.filter(cuts["emptied"])
+    last = emptied.group_by("id").aggregate([("position", "max")])["position_max"]  # the edit that left nothing
+    for entry in pc.value_counts(last).to_pylist():
+        totals[entry["values"]].emptied += entry["counts"]
+    kept = pc.is_in(originals["id"], documents["id"])
+    account = Account(
+        documents_in=len(originals),
+        documents_kept=len(documents),
+        documents_dropped=len(originals) - len(documents),
+        bytes_in=_total(originals["bytes"]),
+        bytes_kept=text_bytes(documents),
+        bytes_dropped=_total(originals["bytes"].filter(pc.invert(kept))),
+        bytes_cut=_total(stayed["cut"]),
+        bytes_inserted=_total(stayed["inserted"]),
+    )
+    return account.check(), totals
+
+
+def _total(column: pa.ChunkedArray) -> int:
+    return pc.sum(column, min_count=0).as_py()
+
+
+def _in_order(tables: Sequence[pa.Table | pa.RecordBatch]) -> pa.Table:
+    whole = pa.concat_tables([t if isinstance(t, pa.Table) else pa.Table.from_batches([t]) for t in tables])
+    return whole.take(sort_order(whole))
+
+
+def _by_position(cuts: pa.Table, column: str, function: str) -> dict[int, int]:
+    found = cuts.group_by("position").aggregate([(column, function)])
+    return dict(zip(found["position"].to_pylist(), found[f"{column}_{function}"].to_pylist(), strict=True))

@@ -1,8 +1,14 @@
-"""Measure: facts about every document, whatever the rules say, so that a changed threshold reruns `select` alone."""
+"""Measure: facts about every document, whatever the rules say, so that a changed threshold reruns `select` alone.
+
+Most facts follow from a text alone: they are taken from the earlier artifact of the same settings where it has the
+text. What follows from fitted state as well (perplexity, whose models are trained on the corpus) is found out anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +19,153 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline_config.measure import MeasureConfig
-from tasks.corpus.document import count_documents, iter_documents
+from tasks.corpus import partitions
+from tasks.corpus.document import rows_between
+from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
+from tasks.corpus.row_groups import RowGroups
 from tasks.curation.measures import lines, perplexity, repetition, words
 from tasks.curation.measures.batch import Batch, Columns
 from tasks.curation.measures.language import LanguageModel
 from tasks.dedup.shingles import shingles
 from tasks.dedup.signatures import Signatures, sign
+from tasks.runtime.artifact import InputFile, sha256_of
+from tasks.runtime.stage import Context
 
-ROWS = 1024  # documents at a time
+ROWS = BATCH_ROWS  # documents at a time
 TABLE = "measures/measures.parquet"
 SIGNATURES = "signatures/signatures.npy"
+FITTED = "fitted"
+
+KEYS = ("id", "source", "text_digest")
+OF_THE_CORPUS = ("bits_per_byte",)
+"""Columns that follow from fitted state."""
 
 
-def run(
-    config: MeasureConfig, documents: Path, lid_model: Path, out: Path, progress: Callable[[int], None]
-) -> pa.Table:
-    """Measure the documents of a folder into `out`; the rows of table and signatures are in order of id.
+def run(ctx: Context, config: MeasureConfig, documents: Path, lid_model: InputFile) -> int:
+    """Measure the documents of a folder into `ctx.out`; rows of table and signatures are in order of id.
 
-    Returns the table of measures.
+    Returns how many documents were measured before, in an earlier artifact.
     """
-    count = count_documents(documents)
-    (out / TABLE).parent.mkdir()
-    (out / SIGNATURES).parent.mkdir()
-    language = LanguageModel(lid_model)
-    models = train_perplexity(config, documents)
-    signatures = np.lib.format.open_memmap(
-        out / SIGNATURES, mode="w+", dtype=np.uint32, shape=(count, config.signature.permutations)
-    )
-    parts: list[pa.Table] = []
-    row = 0
-    for batch in iter_documents(documents, columns=["id", "source", "text_digest", "text"], rows=ROWS):
-        texts, digests = batch["text"].to_pylist(), batch["text_digest"].to_pylist()
-        signed, shingle_words = signature(config, texts)
-        signatures[row : row + len(texts)] = signed
+    fitted = fit(ctx, config, documents)
+    state = "".join([lid_model.sha256, *(sha256_of(file) for file in sorted(fitted.iterdir()))])
+    tables = ctx.work / "tables"
+    tables.mkdir(exist_ok=True)
+    work = Measuring(config, lid_model.path, fitted, tables, ctx.earlier)
+    parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
+    (ctx.out / TABLE).parent.mkdir()
+    (ctx.out / SIGNATURES).parent.mkdir()
+    with RowGroups(ctx.out / TABLE, pq.read_schema(parts[0].folder / "measures.parquet")) as rows:
+        for part in parts:
+            rows.write(pq.read_table(part.folder / "measures.parquet"))
+    _join_signatures([part.folder / "signatures.npy" for part in parts], ctx.out / SIGNATURES)
+    return sum(part.figures["reused"] for part in parts)
+
+
+def fit(ctx: Context, config: MeasureConfig, documents: Path) -> Path:
+    """Fit what measures need to know of the whole corpus, once; it becomes `fitted/` of the artifact."""
+    kept = ctx.work / FITTED
+    if not kept.exists():
+        partial = ctx.work / f".{FITTED}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        perplexity.fit(config.perplexity, documents, partial)
+        partial.rename(kept)
+    shutil.copytree(kept, ctx.out / FITTED)
+    return kept
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Measures a partition. Models are loaded once a process."""
+
+    config: MeasureConfig
+    lid_model: Path
+    fitted: Path
+    tables: Path
+    """A folder for what processes map into memory."""
+    earlier: Path | None = None
+    """A `Measures` of the same settings."""
+
+    def __call__(self, partition: Partition, folder: Path) -> Figures:
+        reused = 0
+        tables: list[pa.Table] = []
+        signatures: list[Signatures] = []
+        before = self._before(partition)
+        for batch in partition.batches([*KEYS, "text"]):
+            texts = batch["text"].to_pylist()
+            place = self._places(batch, before)
+            fresh = np.flatnonzero(place < 0)
+            table, signed = self._of_texts([texts[row] for row in fresh.tolist()])
+            if before is not None and len(fresh) < len(texts):
+                known = np.flatnonzero(place >= 0)
+                reused += len(known)
+                order = np.argsort(np.concatenate((fresh, known)))
+                found = before.table.select(table.column_names).take(place[known])
+                table = pa.concat_tables([table, found.cast(table.schema)]).take(order)
+                signed = np.concatenate((signed, before.signatures[place[known]]))[order]
+            for name, values in perplexity.measure(self._perplexity, texts, batch["text_digest"].to_pylist()).items():
+                table = table.append_column(name, pa.array(values))
+            for at, name in enumerate(KEYS):
+                table = table.add_column(at, pa.field(name, batch.schema.field(name).type), batch[name])
+            tables.append(table)
+            signatures.append(signed)
+        pq.write_table(pa.concat_tables(tables), folder / "measures.parquet", compression="zstd")
+        np.save(folder / "signatures.npy", np.concatenate(signatures))
+        return {"reused": reused}
+
+    def _of_texts(self, texts: list[str]) -> tuple[pa.Table, Signatures]:
+        """The facts that follow from texts alone."""
+        signed, shingle_words = signature(self.config, texts)
         columns: dict[str, NDArray[np.generic]] = {
             **statistics(texts),
-            **language.measure(texts, config.language),
-            **perplexity.measure(models, texts, digests),
+            **self._language.measure(texts, self.config.language),
             "shingle_words": shingle_words,
         }
-        arrays = {name: pa.array(values) for name, values in columns.items()}
-        parts.append(pa.table({"id": batch["id"], "source": batch["source"], **arrays}))
-        row += len(texts)
-        progress(len(texts))
-    signatures.flush()
-    table = pa.concat_tables(parts).combine_chunks()
-    pq.write_table(table, out / TABLE, compression="zstd", row_group_size=65536)
-    return table
+        strings = {"language": pa.string()}
+        return pa.table({name: pa.array(values, strings.get(name)) for name, values in columns.items()}), signed
+
+    @cached_property
+    def _language(self) -> LanguageModel:
+        return LanguageModel(self.lid_model)
+
+    @cached_property
+    def _perplexity(self) -> tuple[perplexity.ByteModel, perplexity.ByteModel]:
+        return perplexity.load(self.config.perplexity, self.fitted, self.tables)
+
+    def _before(self, partition: Partition) -> _Before | None:
+        """What the earlier artifact says of ids in the range of a partition."""
+        if self.earlier is None:
+            return None
+        ids = pa.concat_arrays([batch["id"] for batch in partition.batches(["id"])])
+        first, table = rows_between([self.earlier / TABLE], ids[0].as_py(), ids[-1].as_py())
+        signatures = np.load(self.earlier / SIGNATURES, mmap_mode="r")
+        return _Before(table, np.array(signatures[first : first + len(table)]))
+
+    def _places(self, batch: pa.RecordBatch, before: _Before | None) -> NDArray[np.int64]:
+        """Where the earlier artifact has each text of a batch, −1 where it has not."""
+        if before is None:
+            return np.full(len(batch), -1)
+        place = pc.index_in(batch["id"], before.table["id"])
+        equal = pc.equal(before.table["text_digest"].take(place).combine_chunks(), batch["text_digest"])
+        return pc.fill_null(pc.if_else(equal, place, -1), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _Before:
+    table: pa.Table
+    signatures: Signatures
+
+
+def _join_signatures(parts: list[Path], path: Path) -> None:
+    """One `.npy` of several, row upon row; written, not mapped: its pages would count as memory."""
+    arrays = [np.load(part, mmap_mode="r") for part in parts]
+    shape = (sum(len(array) for array in arrays), arrays[0].shape[1])
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": np.lib.format.dtype_to_descr(arrays[0].dtype), "fortran_order": False, "shape": shape}
+        )
+        for part in parts:
+            file.write(np.load(part).tobytes())
 
 
 def statistics(texts: list[str]) -> Columns:
@@ -74,22 +180,14 @@ def signature(config: MeasureConfig, texts: list[str]) -> tuple[Signatures, NDAr
     return sign(sets, config.signature.permutations, config.signature.seed), sets.words
 
 
-def train_perplexity(config: MeasureConfig, documents: Path) -> tuple[perplexity.ByteModel, perplexity.ByteModel]:
-    digests: list[bytes] = []
-    sizes: list[int] = []
-    for batch in iter_documents(documents, columns=["text_digest", "text"], rows=ROWS):
-        digests += batch["text_digest"].to_pylist()
-        sizes += [len(text) for text in batch["text"].cast(pa.large_binary()).to_pylist()]
-    sample = perplexity.sampled(digests, sizes, config.perplexity.sample_bytes)
-    return perplexity.train(config.perplexity, iter_documents(documents, ["text_digest", "text"], ROWS), sample)
-
-
-def summary(table: pa.Table) -> dict[str, Any]:
+def summary(measures: Path) -> dict[str, Any]:
     """Documents, languages (the ten most frequent), and 1st, 50th and 99th percentile of each number."""
-    languages = sorted(pc.value_counts(table["language"]).to_pylist(), key=lambda row: (-row["counts"], row["values"]))
-    numbers = [name for name in table.column_names if name not in ("id", "source", "language")]
-    return {
-        "documents": table.num_rows,
-        "languages": {row["values"]: row["counts"] for row in languages[:10]},
-        "percentiles": {name: np.percentile(table[name], [1, 50, 99]).tolist() for name in numbers},
-    }
+    with pq.ParquetFile(measures / TABLE) as file:
+        counts = pc.value_counts(file.read(["language"])[0]).to_pylist()
+        languages = sorted(counts, key=lambda row: (-row["counts"], row["values"]))
+        numbers = [name for name in file.schema_arrow.names if name not in (*KEYS, "language")]
+        return {
+            "documents": file.metadata.num_rows,
+            "languages": {row["values"]: row["counts"] for row in languages[:10]},
+            "percentiles": {name: np.percentile(file.read([name])[0], [1, 50, 99]).tolist() for name in numbers},
+        }

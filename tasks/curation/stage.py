@@ -10,21 +10,14 @@ from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
 
-@stage("clean", version=1)
+@stage("clean", version=2)
 def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     """Edit every document and count every byte cut or inserted. A document of which nothing is left is dropped."""
-    from tasks.corpus.document import count_documents
     from tasks.curation.clean import run
 
-    total = count_documents(raw.path / "documents")
-    done = 0
-
-    def progress(documents: int) -> None:
-        nonlocal done
-        done += documents
-        ctx.progress(done, total, "documents")
-
-    cleaned = run(config, raw.path / "documents", ctx.out, progress)
+    cleaned = run(ctx, config, raw.path / "documents")
+    total = cleaned.account.documents_in
+    say_reused(ctx, cleaned.reused)
     edits = [{"edit": edit.kind, **vars(totals)} for edit, totals in zip(config.edits, cleaned.edits, strict=True)]
     if not cleaned.account.documents_kept:
         most = max(edits, key=lambda edit: edit["emptied"], default={"edit": "none", "emptied": 0})
@@ -37,28 +30,19 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
 
 
-@stage("measure", version=1)
+@stage("measure", version=2)
 def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
     """Statistics, language, perplexity and MinHash signature of every document.
 
     `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`).
     """
-    from tasks.corpus.document import count_documents
     from tasks.curation.measure import run, summary
 
     if len(lid_model.files) != 1:
         names = ", ".join(file.name for file in lid_model.files) or "none"
         raise RefusedInput(f"The language-identification model must be one file, got {names}.")
-    total = count_documents(clean.path / "documents")
-    done = 0
-
-    def progress(documents: int) -> None:
-        nonlocal done
-        done += documents
-        ctx.progress(done, total, "documents")
-
-    table = run(config, clean.path / "documents", lid_model.files[0].path, ctx.out, progress)
-    return ctx.finish(Measures, metrics=summary(table))
+    say_reused(ctx, run(ctx, config, clean.path / "documents", lid_model.files[0]))
+    return ctx.finish(Measures, metrics=summary(ctx.out))
 
 
 @stage("select", version=1)
@@ -88,3 +72,9 @@ def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Mea
             f"({most['documents']}). Expected some to stay; widen that rule in select.rules, or set its report_only."
         )
     return ctx.finish(Corpus, metrics=metrics)
+
+
+def say_reused(ctx: Context, documents: int) -> None:
+    if documents:
+        ctx.say(f"{documents} documents are as in an earlier artifact of these settings, and were taken from there")
+        ctx.measured("documents_reused", documents)

@@ -115,8 +115,9 @@ class Session:
         remove_tree(out)  # half an artifact of a run that was killed
         out.mkdir(parents=True)
         keep.mkdir(exist_ok=True)
-        job = stage.job(node, arguments, out, keep)
         recipe = stage.recipe(node, arguments)
+        earlier = None if selects(self.force, node) else self.store.earlier(recipe)  # forced is done from the ground up
+        job = stage.job(node, arguments, out, keep, earlier)
         measured: dict[str, float] = {}
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with lease(

@@ -57,6 +57,8 @@ class Job(BaseModel):
     """An empty folder that becomes the artifact."""
     work: Path
     """A folder that outlives a killed process: checkpoints lie here."""
+    earlier: Path | None = None
+    """An intact artifact of the same node, version, settings and files of the user, made from other artifacts."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,12 @@ class Context:
     def work(self) -> Path:
         """Write checkpoints here; they survive a kill and are deleted when the artifact is published."""
         return self.job.work
+
+    @property
+    def earlier(self) -> Path | None:
+        """An artifact to take from what is the same in it: made by this version from the same settings and files of the
+        user, but from other artifacts. Whether there is one must not show in the result."""
+        return self.job.earlier
 
     def log(self, name: str, value: float, step: int | None = None) -> None:
         """Record a metric over steps (loss curves and the like; shown in MLflow, not part of the result)."""
@@ -163,10 +171,15 @@ class Stage(Generic[P, A_co]):
             seal="",
         )
 
-    def job(self, node: str, arguments: dict[str, Any], out: Path, work: Path) -> Job:
-        plain = {name: _plain(value) for name, value in arguments.items()}
+    def job(self, node: str, arguments: dict[str, Any], out: Path, work: Path, earlier: Path | None = None) -> Job:
         return Job(
-            stage=self.address, node=node, fingerprint=self.fingerprint(arguments), arguments=plain, out=out, work=work
+            stage=self.address,
+            node=node,
+            fingerprint=self.fingerprint(arguments),
+            arguments={name: _plain(value) for name, value in arguments.items()},
+            out=out,
+            work=work,
+            earlier=earlier,
         )
 
     def arguments(self, job: Job) -> dict[str, Any]:

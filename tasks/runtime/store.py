@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.runtime.artifact import EXECUTION, MANIFEST, Artifact, Manifest, artifacts_in
+from tasks.runtime.artifact import EXECUTION, MANIFEST, Artifact, InputFiles, Manifest, artifacts_in
 from tasks.runtime.stage import Stage
 from tasks.runtime.workspace import DigestMemory, Workspace, remove_tree
 
@@ -125,6 +125,19 @@ class Store:
             made.path.rename(target)
         return made.model_copy(update={"path": target}), compared
 
+    def earlier(self, recipe: Manifest) -> Path | None:
+        """The newest intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else."""
+        folders = {
+            folder: execution
+            for folder in (self.workspace.artifacts / recipe.node).glob("[!.]*")
+            if folder.name != recipe.fingerprint and (execution := self.execution(folder)) is not None
+        }
+        for folder in sorted(folders, key=lambda folder: folders[folder].started, reverse=True):
+            manifest, _ = self.verify(folder)
+            if manifest is not None and _kin(manifest) == _kin(recipe):
+                return folder
+        return None
+
     def execution(self, folder: Path) -> Execution | None:
         return execution_in(folder)
 
@@ -149,6 +162,12 @@ def _recorded_digest(folder: Path) -> str | None:
     except (OSError, ValidationError):
         return None
     return manifest.digest if manifest.holds() else None
+
+
+def _kin(manifest: Manifest) -> tuple[Any, ...]:
+    """What recipes share that differ in the artifacts that go in alone."""
+    files = {name: record.digest for name, record in manifest.inputs.items() if record.kind == InputFiles.__name__}
+    return manifest.stage, manifest.version, manifest.config, manifest.inputs.keys(), files
 
 
 def _same_inputs(one: Manifest, other: Manifest) -> bool:

@@ -139,13 +139,27 @@ def test_the_probabilities_of_all_next_bytes_add_up_to_one():
     assert np.exp2(-np.array(following)).sum() == pytest.approx(1.0, abs=1e-3)
 
 
+def pairs(digests: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def test_a_model_that_was_written_and_read_is_the_same(tmp_path):
+    config = PerplexityConfig()
+    model = perplexity.ByteModel(config)
+    model.add([b"the bucket policy", b"the access log"])
+    model.save(tmp_path / "model.npz")
+    for _ in range(2):  # the second one finds the tables
+        again = perplexity.ByteModel.load(config, tmp_path / "model.npz", tmp_path)
+        assert again.bits([b"the policy", b"other"]).tolist() == model.bits([b"the policy", b"other"]).tolist()
+
+
 def test_nobody_is_scored_by_a_model_that_saw_him():
     """Each text stands in the sample of its half, and is far from the texts of the other."""
     texts = ["aaaa bbbb cccc dddd " * 5, "zyxw vuts rqpo nmlk " * 5]
     digests = [b"\x00" * 16, b"\x01" * 16]
 
     table = pa.table({"text_digest": pa.array(digests, pa.binary(16)), "text": pa.array(texts, pa.large_string())})
-    sample = perplexity.sampled(digests, [100, 100], 1000)
+    sample = perplexity.sampled(pairs(digests), np.array([100, 100]), 1000)
     assert sample == set(digests)
     models = perplexity.train(PerplexityConfig(), iter(table.to_batches()), sample)
     bits = perplexity.measure(models, texts, digests)["bits_per_byte"]
@@ -156,5 +170,5 @@ def test_nobody_is_scored_by_a_model_that_saw_him():
 
 def test_a_sample_holds_distinct_texts_of_each_half_within_the_limit():
     digests = [bytes([value]) * 16 for value in (0, 0, 2, 4, 1, 3)]
-    sample = perplexity.sampled(digests, [60, 60, 60, 40, 60, 30], 100)
+    sample = perplexity.sampled(pairs(digests), np.array([60, 60, 60, 40, 60, 30]), 100)
     assert sample == {bytes([value]) * 16 for value in (0, 4, 1, 3)}

@@ -10,15 +10,19 @@ on a sample of each and scores the other half. Near-duplicates may stand in both
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline_config.measure import PerplexityConfig
+from tasks.corpus.document import fixed_digests, iter_documents, text_sizes
 from tasks.dedup.shingles import mix
 
+ROWS = 1024  # documents at a time
 _SLOT_BITS = 23
 _CHUNK = 1 << 20  # bytes at a time
 
@@ -55,6 +59,29 @@ class ByteModel:
             sums = np.add.reduceat(np.append(-np.log2(probability), 0.0), spans.ravel())[::2]
             parts.append(np.where(spans[:, 0] < spans[:, 1], sums, 0.0))
         return np.concatenate(parts)
+
+    def save(self, path: Path) -> None:
+        """As pairs (slot, count) of what was counted, in one `.npz`."""
+        pairs = {}
+        for n, counts in enumerate(self._counts):
+            slots = np.flatnonzero(counts)
+            pairs |= {f"slots{n}": slots.astype(np.uint32), f"counts{n}": counts[slots]}
+        np.savez_compressed(path, **pairs)
+
+    @staticmethod
+    def load(config: PerplexityConfig, path: Path, tables: Path) -> ByteModel:
+        """Read what `save` wrote. `tables` is a folder for the full tables, which all processes map into memory."""
+        model = ByteModel(config)
+        for n, counts in enumerate(model._counts):
+            table = tables / f"{path.stem}-{n}.npy"
+            if not table.exists():
+                with np.load(path, allow_pickle=False) as saved:
+                    counts[saved[f"slots{n}"]] = saved[f"counts{n}"]
+                partial = table.with_name(f".{table.stem}-{os.getpid()}.npy")
+                np.save(partial, counts)
+                partial.replace(table)
+            model._counts[n] = np.load(table, mmap_mode="r")
+        return model
 
     @property
     def _pad(self) -> int:
@@ -94,17 +121,38 @@ def halves(digests: Sequence[bytes]) -> NDArray[np.int64]:
     return np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), -1)[:, 0].astype(np.int64) & 1
 
 
-def sampled(digests: Sequence[bytes], sizes: Sequence[int], limit: int) -> set[bytes]:
+def fit(config: PerplexityConfig, documents: Path, folder: Path) -> None:
+    """Train a model of each half of the corpus on a sample of it; write them to `folder`."""
+    digests, sizes = [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.int64)]
+    for batch in iter_documents(documents, ["text_digest", "text"], ROWS):
+        digests.append(fixed_digests(pa.chunked_array([batch["text_digest"]])))
+        sizes.append(text_sizes(batch["text"]))
+    sample = sampled(np.concatenate(digests), np.concatenate(sizes), config.sample_bytes)
+    models = train(config, iter_documents(documents, ["text_digest", "text"], ROWS), sample)
+    for half, model in enumerate(models):
+        model.save(folder / f"perplexity-{half}.npz")
+
+
+def load(config: PerplexityConfig, folder: Path, tables: Path) -> tuple[ByteModel, ByteModel]:
+    """The models that `fit` wrote to `folder`; `tables` is a folder for what all processes map into memory."""
+    one, other = (ByteModel.load(config, folder / f"perplexity-{half}.npz", tables) for half in range(2))
+    return one, other
+
+
+def sampled(digests: NDArray[np.uint64], sizes: NDArray[np.int64], limit: int) -> set[bytes]:
     """The texts that the models are trained on: of each half the distinct ones of lowest digest, up to `limit` bytes.
 
     The first bit of the digest chooses the half, so the order within a half is as good as random.
     """
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    ordered = digests[order]
+    repeated = np.concatenate(([False], (ordered[1:] == ordered[:-1]).all(axis=1)))[: len(order)]
     chosen: set[bytes] = set()
     left = [limit, limit]
-    for digest, size in sorted(set(zip(digests, sizes, strict=True))):
-        half = digest[0] & 1
+    for at in order[~repeated].tolist():
+        size, half = int(sizes[at]), int(digests[at, 0] >> np.uint64(56)) & 1
         if size <= left[half]:
-            chosen.add(digest)
+            chosen.add(digests[at].astype(">u8").tobytes())
             left[half] -= size
     return chosen
 
