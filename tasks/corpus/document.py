@@ -127,7 +127,7 @@ def _write_shard(folder: Path, shard: int, bits: int, table: pa.Table) -> int:
     name = f"documents-{shard:05d}-of-{1 << bits:05d}.parquet"
     whole = table.combine_chunks()  # the bytes of a file must not tell how its rows came
     pq.write_table(whole, folder / name, compression="zstd", use_dictionary=["source"], row_group_size=GROUP_ROWS)
-    return whole.num_rows
+    return len(whole)
 
 
 def shards(folder: Path) -> list[Path]:
@@ -164,7 +164,8 @@ def text_bytes(documents: pa.Table | pa.RecordBatch) -> int:
 
 def text_sizes(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
     """UTF-8 bytes of each text. (N,)"""
-    return pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+    sizes: NDArray[np.int64] = pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+    return sizes
 
 
 def rows_between(

@@ -187,7 +187,8 @@ def _digest(path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             state.update(block)
-    return state.hexdigest()
+    found: str = state.hexdigest()
+    return found
 
 
 def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -235,7 +235,8 @@ def book(originals: pa.Table, documents: pa.Table, cuts: pa.Table, edits: int) -
 
 
 def _total(column: pa.ChunkedArray) -> int:
-    return pc.sum(column, min_count=0).as_py()
+    total: int = pc.sum(column, min_count=0).as_py()
+    return total
 
 
 def _in_order(tables: Sequence[pa.Table | pa.RecordBatch]) -> pa.Table:

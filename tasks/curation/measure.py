@@ -147,7 +147,8 @@ class Measuring:
             return np.full(len(batch), -1)
         place = pc.index_in(batch["id"], before.table["id"])
         equal = pc.equal(before.table["text_digest"].take(place).combine_chunks(), batch["text_digest"])
-        return pc.fill_null(pc.if_else(equal, place, -1), -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        found: NDArray[np.int64] = np.array(pc.fill_null(pc.if_else(equal, place, -1), -1), np.int64)
+        return found
 
 
 @dataclass(frozen=True)

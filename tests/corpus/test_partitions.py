@@ -124,7 +124,7 @@ def test_another_version_or_another_shard_is_other_work(documents: Path, context
     assert calls(log) == 2 * len(cut)
     more = document_table(rows(500))
     changed = more.set_column(
-        3, more.schema.field("text"), pa.array(["x" * 9] + more["text"].to_pylist()[1:], pa.large_string())
+        3, more.schema.field("text"), pa.array(["x" * 9, *more["text"].to_pylist()[1:]], pa.large_string())
     )
     write_documents(documents, changed)
     partitions.run(context(), Sized(log), partitions.cut(documents, 1 << 30))

@@ -62,7 +62,7 @@ class ByteModel:
 
     def save(self, path: Path) -> None:
         """As pairs (slot, count) of what was counted, in one `.npz`."""
-        pairs = {}
+        pairs: dict[str, NDArray[np.uint32]] = {}
         for n, counts in enumerate(self._counts):
             slots = np.flatnonzero(counts)
             pairs |= {f"slots{n}": slots.astype(np.uint32), f"counts{n}": counts[slots]}
@@ -75,10 +75,11 @@ class ByteModel:
         for n, counts in enumerate(model._counts):
             table = tables / f"{path.stem}-{n}.npy"
             if not table.exists():
-                with np.load(path, allow_pickle=False) as saved:
-                    counts[saved[f"slots{n}"]] = saved[f"counts{n}"]
                 partial = table.with_name(f".{table.stem}-{os.getpid()}.npy")
-                np.save(partial, counts)
+                mapped = np.lib.format.open_memmap(partial, "w+", counts.dtype, counts.shape)
+                with np.load(path, allow_pickle=False) as saved:
+                    mapped[saved[f"slots{n}"]] = saved[f"counts{n}"]
+                mapped.flush()
                 partial.replace(table)
             model._counts[n] = np.load(table, mmap_mode="r")
         return model
