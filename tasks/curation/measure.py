@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from tasks.dedup.signatures import Signatures, sign
 ROWS = 1024  # documents at a time
 TABLE = "measures/measures.parquet"
 SIGNATURES = "signatures/signatures.npy"
+FITTED = "fitted"
 
 
 def run(
@@ -36,20 +36,21 @@ def run(
     (out / TABLE).parent.mkdir()
     (out / SIGNATURES).parent.mkdir()
     language = LanguageModel(lid_model)
-    models = train_perplexity(config, documents)
+    fit(config, documents, out / FITTED)
+    models = perplexity.CrossFitted.load(out / FITTED)
     signatures = np.lib.format.open_memmap(
         out / SIGNATURES, mode="w+", dtype=np.uint32, shape=(count, config.signature.permutations)
     )
     parts: list[pa.Table] = []
     row = 0
-    for batch in iter_documents(documents, columns=["id", "source", "text_digest", "text"], rows=ROWS):
-        texts, digests = batch["text"].to_pylist(), batch["text_digest"].to_pylist()
+    for batch in iter_documents(documents, columns=["id", "source", "text"], rows=ROWS):
+        texts = batch["text"].to_pylist()
         signed, shingle_words = signature(config, texts)
         signatures[row : row + len(texts)] = signed
         columns: dict[str, NDArray[np.generic]] = {
             **statistics(texts),
             **language.measure(texts, config.language),
-            **perplexity.measure(models, texts, digests),
+            **perplexity.measure(models, texts, signed),
             "shingle_words": shingle_words,
         }
         arrays = {name: pa.array(values) for name, values in columns.items()}
@@ -74,22 +75,36 @@ def signature(config: MeasureConfig, texts: list[str]) -> tuple[Signatures, NDAr
     return sign(sets, config.signature.permutations, config.signature.seed), sets.words
 
 
-def train_perplexity(config: MeasureConfig, documents: Path) -> tuple[perplexity.ByteModel, perplexity.ByteModel]:
-    digests: list[bytes] = []
-    sizes: list[int] = []
-    for batch in iter_documents(documents, columns=["text_digest", "text"], rows=ROWS):
-        digests += batch["text_digest"].to_pylist()
-        sizes += [len(text) for text in batch["text"].cast(pa.large_binary()).to_pylist()]
-    sample = perplexity.sampled(digests, sizes, config.perplexity.sample_bytes)
-    return perplexity.train(config.perplexity, iter_documents(documents, ["text_digest", "text"], ROWS), sample)
+def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
+    """Fit what measures need to know of the whole corpus."""
+    folder.mkdir()
+    perplexity.fit(config, documents, folder)
 
 
 def summary(table: pa.Table) -> dict[str, Any]:
-    """Documents, languages (the ten most frequent), and 1st, 50th and 99th percentile of each number."""
-    languages = sorted(pc.value_counts(table["language"]).to_pylist(), key=lambda row: (-row["counts"], row["values"]))
-    numbers = [name for name in table.column_names if name not in ("id", "source", "language")]
+    """Documents, what is known of each language, and 1st, 50th and 99th percentile of each number."""
+    numbers = [name for name in table.column_names if name not in ("id", "source", "language", "mixed")]
     return {
         "documents": table.num_rows,
-        "languages": {row["values"]: row["counts"] for row in languages[:10]},
+        "languages": languages(table),
         "percentiles": {name: np.percentile(table[name], [1, 50, 99]).tolist() for name in numbers},
+    }
+
+
+def languages(table: pa.Table) -> dict[str, dict[str, float]]:
+    """By language, the most frequent first: documents, bytes, mean confidence, and how many are mixed."""
+    columns = table.select(["language", "bytes", "language_score", "mixed"])
+    columns = columns.set_column(3, "mixed", columns["mixed"].cast(pa.int64()))
+    figures = columns.group_by("language").aggregate(
+        [("bytes", "count"), ("bytes", "sum"), ("language_score", "mean"), ("mixed", "sum")]
+    )
+    rows = sorted(figures.to_pylist(), key=lambda row: (-row["bytes_count"], row["language"]))
+    return {
+        row["language"]: {
+            "documents": row["bytes_count"],
+            "bytes": row["bytes_sum"],
+            "confidence": round(row["language_score_mean"], 6),
+            "mixed": row["mixed_sum"],
+        }
+        for row in rows
     }

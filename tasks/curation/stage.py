@@ -37,7 +37,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
 
 
-@stage("measure", version=1)
+@stage("measure", version=2)
 def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
     """Statistics, language, perplexity and MinHash signature of every document.
 
