@@ -36,9 +36,9 @@ def main_figure(artifact: Artifact) -> str:
             dropped = f", {count(account['documents_dropped'])} left empty" if account["documents_dropped"] else ""
             return f"{size(account['bytes_cut'])} cut, {size(account['bytes_inserted'])} inserted{dropped}"
         case Measures():
-            total = sum(metrics["languages"].values()) or 1
-            language, most = max(metrics["languages"].items(), key=lambda item: item[1])
-            return f"{count(metrics['documents'])} documents, {1 - most / total:.1%} not {language}"
+            language, most = max(metrics["languages"].items(), key=lambda item: int(item[1]["documents"]))
+            foreign = 1 - most["documents"] / (metrics["documents"] or 1)
+            return f"{count(metrics['documents'])} documents, {foreign:.1%} not {language}"
         case Corpus():
             return _selected(metrics)
         case Tokenizer():

@@ -205,18 +205,25 @@ class LanguageRule(RuleSection):
 
 
 class PerplexityRule(RuleSection):
-    """Bits per byte at both tails of the corpus: high is gibberish, low is boilerplate (CCNet cuts by quantiles)."""
+    """Bits per byte at both tails of the corpus, by language and length: high is gibberish, low is boilerplate (CCNet
+    cuts by quantiles)."""
 
     kind: Literal["perplexity"]
     low_quantile: Share = 0.01
     """Drop what is below this quantile of the judged documents; 0 = nothing."""
     high_quantile: Share = 0.99
     """Drop what is above this quantile; 1 = nothing."""
+    length_edges: tuple[Annotated[int, Field(ge=1)], ...] = (200, 1000, 5000)
+    """UTF-8 bytes at which a range of lengths ends and the next begins; each has its own quantiles."""
+    min_documents: int = Field(default=200, ge=1)
+    """Languages with fewer documents than this in a range of lengths share their quantiles there."""
 
     @model_validator(mode="after")
     def _ordered(self) -> PerplexityRule:
         if self.low_quantile >= self.high_quantile:
             raise ValueError(f"low_quantile={self.low_quantile} must be below high_quantile={self.high_quantile}.")
+        if list(self.length_edges) != sorted(set(self.length_edges)):
+            raise ValueError(f"length_edges={list(self.length_edges)} must ascend.")
         return self
 
 

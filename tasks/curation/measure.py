@@ -48,9 +48,7 @@ def run(ctx: Context, config: MeasureConfig, documents: Path, lid_model: InputFi
     """
     fitted = fit(ctx, config, documents)
     state = "".join([lid_model.sha256, *(sha256_of(file) for file in sorted(fitted.iterdir()))])
-    tables = ctx.work / "tables"
-    tables.mkdir(exist_ok=True)
-    work = Measuring(config, lid_model.path, fitted, tables, ctx.earlier)
+    work = Measuring(config, lid_model.path, fitted, ctx.earlier)
     parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
     (ctx.out / TABLE).parent.mkdir()
     (ctx.out / SIGNATURES).parent.mkdir()
@@ -68,7 +66,7 @@ def fit(ctx: Context, config: MeasureConfig, documents: Path) -> Path:
         partial = ctx.work / f".{FITTED}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        perplexity.fit(config.perplexity, documents, partial)
+        perplexity.fit(config, documents, partial)
         partial.rename(kept)
     shutil.copytree(kept, ctx.out / FITTED)
     return kept
@@ -81,8 +79,6 @@ class Measuring:
     config: MeasureConfig
     lid_model: Path
     fitted: Path
-    tables: Path
-    """A folder for what processes map into memory."""
     earlier: Path | None = None
     """A `Measures` of the same settings."""
 
@@ -103,7 +99,7 @@ class Measuring:
                 found = before.table.select(table.column_names).take(place[known])
                 table = pa.concat_tables([table, found.cast(table.schema)]).take(order)
                 signed = np.concatenate((signed, before.signatures[place[known]]))[order]
-            for name, values in perplexity.measure(self._perplexity, texts, batch["text_digest"].to_pylist()).items():
+            for name, values in perplexity.measure(self._perplexity, texts, signed).items():
                 table = table.append_column(name, pa.array(values))
             for at, name in enumerate(KEYS):
                 table = table.add_column(at, pa.field(name, batch.schema.field(name).type), batch[name])
@@ -129,8 +125,8 @@ class Measuring:
         return LanguageModel(self.lid_model)
 
     @cached_property
-    def _perplexity(self) -> tuple[perplexity.ByteModel, perplexity.ByteModel]:
-        return perplexity.load(self.config.perplexity, self.fitted, self.tables)
+    def _perplexity(self) -> perplexity.CrossFitted:
+        return perplexity.CrossFitted.load(self.fitted)
 
     def _before(self, partition: Partition) -> _Before | None:
         """What the earlier artifact says of ids in the range of a partition."""
@@ -182,13 +178,30 @@ def signature(config: MeasureConfig, texts: list[str]) -> tuple[Signatures, NDAr
 
 
 def summary(measures: Path) -> dict[str, Any]:
-    """Documents, languages (the ten most frequent), and 1st, 50th and 99th percentile of each number."""
+    """Documents, what is known of each language, and 1st, 50th and 99th percentile of each number."""
     with pq.ParquetFile(measures / TABLE) as file:
-        counts = pc.value_counts(file.read(["language"])[0]).to_pylist()
-        languages = sorted(counts, key=lambda row: (-row["counts"], row["values"]))
-        numbers = [name for name in file.schema_arrow.names if name not in (*KEYS, "language")]
+        numbers = [name for name in file.schema_arrow.names if name not in (*KEYS, "language", "mixed")]
         return {
             "documents": file.metadata.num_rows,
-            "languages": {row["values"]: row["counts"] for row in languages[:10]},
+            "languages": languages(file.read(["language", "bytes", "language_score", "mixed"])),
             "percentiles": {name: np.percentile(file.read([name])[0], [1, 50, 99]).tolist() for name in numbers},
         }
+
+
+def languages(table: pa.Table) -> dict[str, dict[str, float]]:
+    """By language, the most frequent first: documents, bytes, mean confidence, and how many are mixed."""
+    columns = table.select(["language", "bytes", "language_score", "mixed"])
+    columns = columns.set_column(3, "mixed", columns["mixed"].cast(pa.int64()))
+    figures = columns.group_by("language").aggregate(
+        [("bytes", "count"), ("bytes", "sum"), ("language_score", "mean"), ("mixed", "sum")]
+    )
+    rows = sorted(figures.to_pylist(), key=lambda row: (-row["bytes_count"], row["language"]))
+    return {
+        row["language"]: {
+            "documents": row["bytes_count"],
+            "bytes": row["bytes_sum"],
+            "confidence": round(row["language_score_mean"], 6),
+            "mixed": row["mixed_sum"],
+        }
+        for row in rows
+    }

@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 
 from pipeline_config.selection import DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
-from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.corpus.document import iter_documents, read_documents, reference, write_documents
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
-from tasks.curation.rules.verdict import Measured
+from tasks.curation.rules.verdict import Measured, Verdict
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
 from tasks.dedup.shingles import Shingles, concatenate, shingles
 from tasks.dedup.signatures import band_keys
 from tasks.dedup.walk import KEPT, shared_keys, walk
 
 Say = Callable[[str], None]
+SAMPLES = 10  # of each reason, for rules that drop nothing
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,20 @@ def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel) -> No
             threshold=verdict.threshold[dropped],
         )
         alone = {"documents": int(verdict.drop.sum()), "bytes": int(funnel.sizes[verdict.drop].sum())}
-        funnel.add(rule.kind, first, alone=alone, report_only=rule.report_only)
+        more: dict[str, Any] = {"fitted": list(verdict.fitted)} if verdict.fitted else {}
+        if rule.report_only:
+            more["samples"] = _samples(ledger, verdict)
+        funnel.add(rule.kind, first, alone=alone, report_only=rule.report_only, **more)
+
+
+def _samples(ledger: Ledger, verdict: Verdict) -> dict[str, list[str]]:
+    """By reason some documents that a rule would drop: the first in order of id, which is a hash."""
+    ids = ledger.table()["id"].to_pylist()
+    rows = {
+        reason: np.flatnonzero(verdict.drop & (verdict.reason == at))[:SAMPLES]
+        for at, reason in enumerate(verdict.reasons)
+    }
+    return {reason: [reference(ids[row]) for row in found.tolist()] for reason, found in rows.items()}
 
 
 def _decontaminate(

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_config.measure import PerplexityConfig
 from tasks.curation.measure import statistics
-from tasks.curation.measures import perplexity
-from tasks.curation.measures.perplexity import ByteModel
 
 TEXTS = st.lists(st.text(alphabet=st.sampled_from("ab \n.#"), max_size=60), min_size=1, max_size=4)
 
@@ -92,83 +87,3 @@ def test_a_text_is_measured_alike_alone_and_among_others(texts: list[str]):
     together = statistics(texts)
     for i, text in enumerate(texts):
         assert one(text) == {name: values[i] for name, values in together.items()}
-
-
-def slow_bits(train: list[bytes], text: bytes, order: int, k: float) -> float:
-    """Hierarchical Dirichlet smoothing with dictionaries; a text begins behind zero bytes."""
-    pad = bytes(order - 1)
-    counts = Counter(
-        (pad + held)[end - n + 1 : end + 1]
-        for held in train
-        for end in range(len(held) + len(pad))
-        for n in range(1, order + 1)
-        if end - n + 1 >= 0
-    )
-    total = sum(count for gram, count in counts.items() if len(gram) == 1)
-    padded, bits = pad + text, 0.0
-    for end in range(len(pad), len(padded)):
-        probability = 1 / 256
-        for n in range(1, order + 1):
-            gram = padded[end - n + 1 : end + 1]
-            context = total if n == 1 else counts[gram[:-1]]
-            probability = (min(counts[gram], context) + k * probability) / (context + k)
-        bits -= np.log2(probability)
-    return bits
-
-
-def test_bits_equal_a_slow_model():
-    config = PerplexityConfig(order=4, pseudo_count=2.0)
-    train, texts = (
-        [b"the key of the bucket", b"the bucket of the key"],
-        [b"the bucket", b"zebra", "größe".encode(), b""],
-    )
-    model = ByteModel(config)
-    model.add(train)
-    assert model.bits(texts).tolist() == pytest.approx([slow_bits(train, text, 4, 2.0) for text in texts])
-
-
-def test_an_untrained_model_needs_eight_bits_a_byte():
-    assert ByteModel(PerplexityConfig()).bits([b"any text"]).tolist() == pytest.approx([64.0])
-
-
-def test_the_probabilities_of_all_next_bytes_add_up_to_one():
-    model = ByteModel(PerplexityConfig(order=3))
-    model.add([b"abracadabra, abracadabra"])
-    prefix = model.bits([b"ab"])[0]
-    following = [model.bits([b"ab" + bytes([value])])[0] - prefix for value in range(256)]
-    assert np.exp2(-np.array(following)).sum() == pytest.approx(1.0, abs=1e-3)
-
-
-def pairs(digests: list[bytes]) -> np.ndarray:
-    return np.frombuffer(b"".join(digests), ">u8").reshape(-1, 2).astype(np.uint64)
-
-
-def test_a_model_that_was_written_and_read_is_the_same(tmp_path):
-    config = PerplexityConfig()
-    model = perplexity.ByteModel(config)
-    model.add([b"the bucket policy", b"the access log"])
-    model.save(tmp_path / "model.npz")
-    for _ in range(2):  # the second one finds the tables
-        again = perplexity.ByteModel.load(config, tmp_path / "model.npz", tmp_path)
-        assert again.bits([b"the policy", b"other"]).tolist() == model.bits([b"the policy", b"other"]).tolist()
-
-
-def test_nobody_is_scored_by_a_model_that_saw_him():
-    """Each text stands in the sample of its half, and is far from the texts of the other."""
-    texts = ["aaaa bbbb cccc dddd " * 5, "zyxw vuts rqpo nmlk " * 5]
-    digests = [b"\x00" * 16, b"\x01" * 16]
-
-    table = pa.table({"text_digest": pa.array(digests, pa.binary(16)), "text": pa.array(texts, pa.large_string())})
-    sample = perplexity.sampled(pairs(digests), np.array([100, 100]), 1000)
-    assert sample == set(digests)
-    models = perplexity.train(PerplexityConfig(), iter(table.to_batches()), sample)
-    bits = perplexity.measure(models, texts, digests)["bits_per_byte"]
-    swapped = perplexity.measure(models, texts, digests[::-1])["bits_per_byte"]
-    assert bits.min() > 4
-    assert swapped.max() < 2
-
-
-def test_a_sample_holds_distinct_texts_of_each_half_within_the_limit():
-    digests = [bytes([value]) * 16 for value in (0, 0, 2, 4, 1, 3)]
-    sample = perplexity.sampled(pairs(digests), np.array([60, 60, 60, 40, 60, 30]), 100)
-    assert sample == {bytes([value]) * 16 for value in (0, 4, 1, 3)}

@@ -1,14 +1,59 @@
-"""Bits per byte at both tails, by quantiles of the corpus: CCNet (Wenzek et al. 2020, section 3.4) cuts one."""
+"""Bits per byte at both tails, by quantiles of the corpus: CCNet (Wenzek et al. 2020, section 3.4) cuts one.
+
+The quantiles are fitted for each language and range of lengths apart: short texts need more bits for each byte, and so
+do languages that the models saw little of, which says nothing about their quality. Of few documents quantiles say
+little either, so that cells with less than `min_documents` are taken together: those of one range of lengths.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline_config.selection import PerplexityRule
-from tasks.curation.rules.verdict import Measured, Verdict, outside
+from tasks.curation.rules.verdict import Measured, Verdict
+
+OTHERS = "others"
+"""The languages of one range of lengths that have few documents each."""
 
 
 def judge(measured: Measured, rule: PerplexityRule) -> Verdict:
-    bits = measured["bits_per_byte"]
-    low, high = np.quantile(bits, [rule.low_quantile, rule.high_quantile]) if len(bits) else (-np.inf, np.inf)
-    return outside(bits, "bits per byte", minimum=float(low), maximum=float(high))
+    bits = np.asarray(measured["bits_per_byte"], np.float64)
+    languages = measured["language"].astype(str)
+    ranges = np.searchsorted(np.array(rule.length_edges), measured["bytes"], "right")
+    low, high = np.full(len(bits), -np.inf), np.full(len(bits), np.inf)
+    fitted: list[dict[str, Any]] = []
+    for place in np.unique(ranges).tolist():
+        here = ranges == place
+        for language, cell in _cells(languages, here, rule.min_documents):
+            bounds = np.quantile(bits[cell], [rule.low_quantile, rule.high_quantile])
+            low[cell], high[cell] = bounds
+            fitted.append(
+                {
+                    "language": language,
+                    "bytes": list((0, *rule.length_edges, None)[place : place + 2]),
+                    "documents": int(cell.sum()),
+                    "low": float(bounds[0]),
+                    "high": float(bounds[1]),
+                }
+            )
+    below, above = bits < low, bits > high
+    return Verdict(
+        drop=below | above,
+        value=bits,
+        threshold=np.where(below, low, np.where(above, high, np.nan)),
+        reason=above.astype(np.int64),
+        reasons=("bits per byte: too low", "bits per byte: too high"),
+        fitted=tuple(fitted),
+    )
+
+
+def _cells(languages: NDArray[np.str_], here: NDArray[np.bool_], minimum: int) -> list[tuple[str, NDArray[np.bool_]]]:
+    """The documents `here` (N,) by language, those of languages with fewer than `minimum` of them as one."""
+    names, counts = np.unique(languages[here], return_counts=True)
+    large = names[counts >= minimum]
+    cells = [(str(name), here & (languages == name)) for name in large]
+    rest = here & ~np.isin(languages, large)
+    return [*cells, (OTHERS, rest)] if rest.any() else cells

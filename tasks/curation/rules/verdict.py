@@ -24,6 +24,8 @@ class Verdict:
     reason: NDArray[np.int64]
     """(N,) index into `reasons`."""
     reasons: tuple[str, ...]
+    fitted: tuple[Mapping[str, Any], ...] = ()
+    """What was fitted on the judged documents, such as the thresholds of each language."""
 
     def among(self, judged: NDArray[np.bool_]) -> Verdict:
         """This verdict on the judged ones of N documents, as one on all N: the others stay."""
@@ -33,7 +35,8 @@ class Verdict:
             whole[judged] = part
             return whole
 
-        return Verdict(spread(self.drop), spread(self.value), spread(self.threshold), spread(self.reason), self.reasons)
+        columns = spread(self.drop), spread(self.value), spread(self.threshold), spread(self.reason)
+        return Verdict(*columns, self.reasons, self.fitted)
 
 
 def outside(values: NDArray[Any], name: str, *, minimum: float = -np.inf, maximum: float = np.inf) -> Verdict:
@@ -60,5 +63,6 @@ def first(verdicts: Sequence[Verdict]) -> Verdict:
             np.where(take, other.threshold, result.threshold),
             np.where(take, other.reason + len(result.reasons), result.reason),
             result.reasons + other.reasons,
+            result.fitted + other.fitted,
         )
     return result

@@ -11,9 +11,10 @@ from tasks.report.charts.histogram import Column, histogram
 from tasks.report.charts.svg import DRAWN
 from tasks.report.material import Material
 from tasks.report.samples import first_rows, values
-from tasks.report.wording import count, percent
+from tasks.report.wording import count, percent, size
 
 TABLE = "measures/measures.parquet"
+LANGUAGES = 10
 
 
 def build(material: Material) -> dict[str, Any]:
@@ -59,11 +60,25 @@ def _columns(words: Any, kept: Any) -> list[Column]:
 
 
 def _languages(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The most frequent languages, and all others as one."""
     total = max(metrics["documents"], 1)
-    known = sorted(metrics.get("languages", {}).items(), key=lambda item: -item[1])
-    rest = total - sum(number for _, number in known)
-    rows = [*known, *([("all others", rest)] if rest > 0 and known else [])]
+    known = list(metrics["languages"].items())
+    rows = [(name, figures["documents"], figures) for name, figures in known[:LANGUAGES]]
+    rest = [figures for _, figures in known[LANGUAGES:]]
+    if rest:
+        documents = sum(one["documents"] for one in rest)
+        sure = sum(one["confidence"] * one["documents"] for one in rest) / documents
+        more = {"bytes": sum(one["bytes"] for one in rest), "mixed": sum(one["mixed"] for one in rest)}
+        rows.append(("all others", documents, {"confidence": sure, **more}))
     return [
-        {"name": name, "documents": number, "share": percent(number / total, 2), "bar": bar([(number / total, "keep")])}
-        for name, number in rows
+        {
+            "name": name,
+            "documents": number,
+            "share": percent(number / total, 2),
+            "size": size(figures["bytes"]),
+            "confidence": f"{figures['confidence']:.2f}",
+            "mixed": figures["mixed"],
+            "bar": bar([(number / total, "keep")]),
+        }
+        for name, number, figures in rows
     ]

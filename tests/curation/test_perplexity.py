@@ -1,0 +1,208 @@
+"""Kneser–Ney against its definition with dictionaries and against KenLM; folds; who scores whom."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_config.measure import MeasureConfig
+from tasks.corpus.document import text_digest
+from tasks.curation.measures import perplexity
+from tasks.curation.measures.kneser_ney import BEGIN, FALLBACK, VOCABULARY, Model, count, discounts, estimate
+from tasks.curation.measures.perplexity import CrossFitted
+from tasks.dedup.shingles import shingles
+from tasks.dedup.signatures import sign
+
+UTF8 = [*range(0xC0), *range(0xC2, 0xF5)]
+TEXTS = st.lists(st.text(alphabet="abcé \n", max_size=30).map(str.encode), max_size=4)
+WORDS = [
+    f"{first}{second}" for first in ("key", "log", "role", "rule", "net") for second in ("s", "ed", "ing", "er", "")
+]
+
+
+def sentence(seed: int, words: int = 60) -> str:
+    return " ".join(np.random.default_rng(seed).choice(WORDS, words))
+
+
+def slow_counts(texts: list[bytes], order: int) -> dict[tuple[int, ...], int]:
+    """Adjusted counts (Heafield et al. 2013, section 3): occurrences, or the distinct bytes before an n-gram."""
+    occurrences: Counter[tuple[int, ...]] = Counter()
+    before: defaultdict[tuple[int, ...], set[int]] = defaultdict(set)
+    for text in texts:
+        symbols = (BEGIN, *text)
+        for n in range(1, order + 1):
+            for at in range(len(symbols) - n + 1):
+                gram = symbols[at : at + n]
+                occurrences[gram] += 1
+                before[gram] |= {symbols[at - 1]} if at else set()
+    return {
+        gram: often if len(gram) == order or gram[0] == BEGIN else len(before[gram])
+        for gram, often in occurrences.items()
+        if gram != (BEGIN,)
+    }
+
+
+def slow_probability(counts: dict[tuple[int, ...], int], gram: tuple[int, ...]) -> float:
+    """Chen & Goodman 1998, equations 27 and 29."""
+    context, n = gram[:-1], len(gram)
+    below = slow_probability(counts, gram[1:]) if n > 1 else 1 / VOCABULARY
+    following = {other: often for other, often in counts.items() if len(other) == n and other[:-1] == context}
+    if not following:
+        return below
+    of_counts = Counter(often for other, often in counts.items() if len(other) == n)
+    n1, n2, n3, n4 = (of_counts[times] for times in (1, 2, 3, 4))
+    cuts = FALLBACK
+    if n1 and n2 and n3 and n4:
+        y = n1 / (n1 + 2 * n2)
+        own = 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3
+        cuts = own if 0 < own[0] <= 1 and 0 < own[1] <= 2 and 0 < own[2] <= 3 else FALLBACK
+    total = sum(following.values())
+    spared = sum(cuts[min(often, 3) - 1] for often in following.values())
+    seen = following.get(gram, 0)
+    return ((seen - cuts[min(seen, 3) - 1] if seen else 0) + spared * below) / total
+
+
+@given(TEXTS, st.integers(1, 4))
+def test_counts_equal_those_of_dictionaries(texts: list[bytes], order: int):
+    expected = slow_counts(texts, order)
+    found = {
+        tuple(int(key).to_bytes(n, "big")): int(often)
+        for n, (keys, counts) in enumerate(count(texts, order), 1)
+        for key, often in zip(keys, counts, strict=True)
+        if often
+    }
+    assert found == expected
+
+
+@given(TEXTS, st.text(alphabet="abcdé", max_size=8).map(str.encode), st.integers(1, 4))
+def test_bits_equal_the_definition(texts: list[bytes], text: bytes, order: int):
+    counts = slow_counts(texts, order)
+    symbols = (BEGIN, *text)
+    expected = -sum(
+        np.log2(slow_probability(counts, symbols[max(0, at - order + 1) : at + 1])) for at in range(1, len(symbols))
+    )
+    assert Model.fit(texts, order).bits([text])[0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_discounts_are_those_of_a_count_by_hand():
+    counts = np.repeat([1, 2, 3, 4], [8, 4, 2, 1])  # y = 8/16
+    assert discounts(counts) == (1 - 2 * 0.5 * 4 / 8, 2 - 3 * 0.5 * 2 / 4, 3 - 4 * 0.5 * 1 / 2)
+    assert discounts(np.array([1, 2, 3])) == FALLBACK
+
+
+def test_the_probabilities_of_all_next_bytes_add_up_to_one():
+    model = Model.fit([b"abracadabra, abracadabra", "größe".encode()], 4)
+    for context in (b"", b"abra", b"zz", b"gr\xc3"):
+        prefix = model.bits([context])[0]
+        following = np.array(model.bits([context + bytes([byte]) for byte in UTF8])) - prefix
+        assert np.exp2(-following).sum() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_an_untrained_model_knows_the_bytes_of_utf_8_alone():
+    assert Model.fit([], 6).bits([b"any text", b""]).tolist() == pytest.approx([8 * np.log2(243), 0], abs=1e-3)
+
+
+def test_kenlm_gives_the_same_scores(tmp_path: Path):
+    kenlm = pytest.importorskip("kenlm", reason="KenLM's query module (kenlm-ex) is not installed")
+    texts, order = [sentence(seed).encode() for seed in range(20)], 5
+    lines = ["\\data\\"]
+    sections = []
+    for n, grams in enumerate(estimate(texts, order), 1):
+        rows = []
+        for key, share, backoff in zip(grams.keys, grams.probabilities, grams.backoffs, strict=True):
+            names = " ".join("<s>" if byte == BEGIN else f"{byte:02x}" for byte in int(key).to_bytes(n, "big"))
+            rows.append(f"{np.log10(share) if share else -99:.9f}\t{names}\t{np.log10(backoff):.9f}")
+        rows += ["-99\t</s>\t0", "-99\t<unk>\t0"] if n == 1 else []
+        rows = [row.rsplit("\t", 1)[0] for row in rows] if n == order else rows
+        lines.append(f"ngram {n}={len(rows)}")
+        sections += ["", f"\\{n}-grams:", *rows]
+    arpa = tmp_path / "model.arpa"
+    arpa.write_text("\n".join([*lines, *sections, "", "\\end\\", ""]))
+    oracle, model = kenlm.Model(str(arpa)), Model.fit(texts, order)
+    for text in (sentence(0), sentence(99), "zebra größe 完了", "k", "keys and logs"):
+        expected = oracle.score(" ".join(f"{byte:02x}" for byte in text.encode()), bos=True, eos=False)
+        assert model.bits([text.encode()])[0] * np.log10(2) == pytest.approx(-expected, rel=1e-4)
+
+
+def test_a_model_that_was_written_and_read_is_the_same(tmp_path: Path):
+    model = Model.fit([sentence(1).encode()], 6)
+    model.save(tmp_path / "model.npy")
+    texts = [b"", sentence(2).encode(), b"other"]
+    assert Model.load(tmp_path / "model.npy").bits(texts).tolist() == model.bits(texts).tolist()
+
+
+def signatures(texts: list[str]) -> np.ndarray:
+    return sign(shingles(texts), 112, 1)
+
+
+def fitted(texts: list[str]) -> CrossFitted:
+    return perplexity.cross_fitted(MeasureConfig(), texts)
+
+
+def test_nobody_is_scored_by_a_model_that_saw_him_or_his_twin():
+    """Every text is far from all others but its twin: a model that saw one of the two would need hardly any bits."""
+    texts = ["".join(map(chr, np.random.default_rng(seed).integers(97, 123, 600))) for seed in range(8)]
+    spaced = [" ".join(text[at : at + 4] for at in range(0, 600, 4)) for text in texts]
+    twins = [text[:-4] + "zzzz" for text in spaced]
+    models = fitted(spaced + twins[:4])
+    for scored in (spaced, twins):  # the last four twins came later
+        assert perplexity.measure(models, scored, signatures(scored))["bits_per_byte"].min() > 3
+    own = 1 - models.scorer(signatures(spaced))
+    bits = np.array([models.models[fold].bits([text.encode()])[0] for fold, text in zip(own, spaced, strict=True)])
+    assert (bits / 749).max() < 2
+
+
+def test_what_was_saved_measures_the_same(tmp_path: Path):
+    texts = [sentence(seed) for seed in range(10)] + [""]
+    models = fitted(texts[:6])
+    models.save(tmp_path)
+    signed = signatures(texts)
+    expected = perplexity.measure(models, texts, signed)["bits_per_byte"]
+    assert perplexity.measure(CrossFitted.load(tmp_path), texts, signed)["bits_per_byte"].tolist() == expected.tolist()
+    assert expected[-1] == 0
+    assert not list(tmp_path.glob("*.pkl")) + list(tmp_path.glob("*.npz"))
+
+
+def test_components_are_chains_of_shared_keys():
+    keys = np.array([[1, 10], [2, 10], [2, 11], [3, 12], [4, 13], [3, 14]], np.uint64)
+    labels = perplexity.components(keys)
+    assert [labels[1], labels[2], labels[5]] == [labels[0], labels[0], labels[3]]
+    assert len(set(labels.tolist())) == 3
+
+
+def test_folds_are_balanced_and_components_stay_whole():
+    folds = perplexity.folds(np.array([0, 0, 1, 2, 2, 3]), np.array([30, 30, 50, 10, 5, 10]))
+    assert folds.tolist() == [0, 0, 1, 1, 1, 0]  # 60 | 50, then 15 to the second, 10 to the first
+
+
+def batches(texts: list[str], rows: int, source: str = "docs") -> list[pa.RecordBatch]:
+    columns = {
+        "source": pa.array([source] * len(texts), pa.string()),
+        "text_digest": pa.array([text_digest(text) for text in texts], pa.binary(16)),
+        "text": pa.array(texts, pa.large_string()),
+    }
+    return pa.table(columns).to_batches(max_chunksize=rows)
+
+
+@given(st.lists(st.text("ab", max_size=12), max_size=30), st.integers(1, 7), st.integers(1, 20))
+def test_a_sample_is_the_texts_of_lowest_digest_that_fit(texts: list[str], rows: int, limit: int):
+    expected, total = [], 0
+    for text in sorted({text for text in texts if len(text) <= 2 * limit}, key=text_digest):
+        total += len(text)
+        if total > 2 * limit:
+            break
+        expected.append(text)
+    config = MeasureConfig.model_validate({"perplexity": {"sample_bytes": limit}})
+    assert perplexity.sampled(config, batches(texts, rows)) == expected
+
+
+def test_models_are_trained_on_the_reference_sources_alone():
+    config = MeasureConfig.model_validate({"perplexity": {"reference": ["clean"]}})
+    given = [*batches(["gibberish xq"], 10, "crawl"), *batches(["plain text"], 10, "clean")]
+    assert perplexity.sampled(config, given) == ["plain text"]
