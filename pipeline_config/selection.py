@@ -15,8 +15,8 @@ class RuleSection(Section):
     """What every rule takes."""
 
     name: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = ""
-    """What its step is called in funnel and ledger: lower-case letters, digits, `_`; empty = its kind, and of several of
-    one kind `kind_2`, `kind_3` …"""
+    """What its step is called in funnel and ledger: lower-case letters, digits, `_`. Empty = its kind; of several rules
+    of one kind the second is `kind_2`."""
     sources: tuple[str, ...] = ()
     """Names of the sources whose documents it judges; empty = all."""
     min_words: int = Field(default=0, ge=0)

@@ -28,7 +28,6 @@ from pipeline_config.selection import (
     WordCountRule,
 )
 
-
 RATIOS = frozenset(["mean_word_length", "hash_ratio", "ellipsis_ratio", "newline_ratio"])
 """Measures that are neither counts nor shares: they may lie above 1."""
 
