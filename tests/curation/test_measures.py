@@ -77,13 +77,13 @@ def test_long_repetitive_texts_equal_their_slow_definitions():
     texts = [" ".join(random.choice(["a", "bb", "ccc.", "d\n"], 400, p=[0.6, 0.2, 0.1, 0.1])) for _ in range(20)]
     texts += [" ".join(["w" * (1 + at % 7) for at in range(length)]) for length in (8, 20, 200)]
     measured = statistics(texts)
-    assert min(measured["duplicate_10_gram"][-1], measured["duplicate_5_gram"].min()) > 0
+    assert min(measured["duplicate_10_gram"][-1], measured["duplicate_5_gram"][:20].min()) > 0
     for i, text in enumerate(texts):
         assert {name: values[i] for name, values in measured.items()} == pytest.approx(plain_statistics(text))
 
 
 def test_every_code_point_is_what_unicode_says():
-    """One text of each plane: a class that was not filled in would be seen."""
+    """A class that was not filled in would be seen."""
     points = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     texts = ["".join(points[at : at + 4096]) for at in range(0, len(points), 4096)]
     measured = statistics(texts)
