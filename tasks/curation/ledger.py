@@ -14,7 +14,7 @@ SCHEMA = pa.schema(
         pa.field("id", pa.binary(16), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("decision", pa.string(), nullable=False),  # kept or dropped
-        pa.field("step", pa.string()),  # kind of the rule, decontaminate, exact or near; null for kept ones
+        pa.field("step", pa.string()),  # name of the rule, decontaminate, exact or near; null for kept ones
         pa.field("reason", pa.string()),
         pa.field("value", pa.float64()),
         pa.field("threshold", pa.float64()),

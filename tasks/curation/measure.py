@@ -23,9 +23,9 @@ from tasks.corpus import partitions
 from tasks.corpus.document import rows_between
 from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
 from tasks.corpus.row_groups import RowGroups
-from tasks.curation.measures import lines, perplexity, repetition, words
-from tasks.curation.measures.batch import Batch, Columns
+from tasks.curation.measures import perplexity
 from tasks.curation.measures.language import LanguageModel
+from tasks.curation.measures.statistics import statistics
 from tasks.dedup.shingles import shingles
 from tasks.dedup.signatures import Signatures, sign
 from tasks.runtime.artifact import InputFile, sha256_of
@@ -91,7 +91,7 @@ class Measuring:
             texts = batch["text"].to_pylist()
             place = self._places(batch, before)
             fresh = np.flatnonzero(place < 0)
-            table, signed = self._of_texts([texts[row] for row in fresh.tolist()])
+            table, signed = self._of_texts(batch["text"].take(fresh))
             if before is not None and len(fresh) < len(texts):
                 known = np.flatnonzero(place >= 0)
                 reused += len(known)
@@ -109,11 +109,12 @@ class Measuring:
         np.save(folder / "signatures.npy", np.concatenate(signatures))
         return {"reused": reused}
 
-    def _of_texts(self, texts: list[str]) -> tuple[pa.Table, Signatures]:
+    def _of_texts(self, batch: pa.Array) -> tuple[pa.Table, Signatures]:
         """The facts that follow from texts alone."""
+        texts = batch.to_pylist()
         signed, shingle_words = signature(self.config, texts)
         columns: dict[str, NDArray[np.generic]] = {
-            **statistics(texts),
+            **statistics(batch),
             **self._language.measure(texts, self.config.language),
             "shingle_words": shingle_words,
         }
@@ -163,12 +164,6 @@ def _join_signatures(parts: list[Path], path: Path) -> None:
         )
         for part in parts:
             file.write(np.load(part).tobytes())
-
-
-def statistics(texts: list[str]) -> Columns:
-    """Statistics of words, lines and repetition."""
-    batch = Batch(texts)
-    return {**words.measure(batch), **lines.measure(batch), **repetition.measure(batch)}
 
 
 def signature(config: MeasureConfig, texts: list[str]) -> tuple[Signatures, NDArray[np.int64]]:
