@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import iter_documents
-from tasks.curation.measures.batch import Columns
+from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.kneser_ney import Model
 from tasks.dedup.shingles import Hashes, mix, shingles
 from tasks.dedup.signatures import Signatures, band_keys, sign
