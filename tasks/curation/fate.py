@@ -21,6 +21,7 @@ from tasks.curation.clean import apply_all
 from tasks.curation.judge import judge
 from tasks.curation.measure import SIGNATURES, TABLE, signature, statistics
 from tasks.curation.selection import HeldOutTexts
+from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, find_leaks, index_held_out
 from tasks.dedup.shingles import jaccard, shingles
 from tasks.dedup.signatures import band_keys
@@ -210,8 +211,9 @@ def _repeats(
     kept = np.flatnonzero(pc.equal(pq.read_table(corpus.path / "ledger.parquet", columns=["decision"])[0], "kept"))
     words = pq.read_table(measures.path / TABLE, columns=["shingle_words"])[0].to_numpy()[kept]
     signed, own_words = signature(measure, [text])
-    keys = band_keys(np.load(measures.path / SIGNATURES, mmap_mode="r")[kept], near.bands)
-    shared = (keys == band_keys(signed, near.bands)).any(axis=1)
+    shape = bands_of(near, signed.shape[1])
+    keys = band_keys(np.load(measures.path / SIGNATURES, mmap_mode="r")[kept], *shape)
+    shared = (keys == band_keys(signed, *shape)).any(axis=1)
     short = own_words[0] < near.min_words
     shared &= (words == own_words[0]) if short else (words >= near.min_words)
     own, best = shingles([text], measure.signature.shingle_size), (0.0, "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,15 @@ from numpy.typing import NDArray
 
 from pipeline_config.selection import DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
-from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.corpus.document import iter_documents, read_documents, reference, write_documents
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
 from tasks.curation.rules.verdict import Measured
+from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
-from tasks.dedup.shingles import Shingles, concatenate, shingles
-from tasks.dedup.signatures import band_keys
-from tasks.dedup.walk import KEPT, shared_keys, walk
+from tasks.dedup.scratch import Scratch
+from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
 
 Say = Callable[[str], None]
 
@@ -70,11 +71,18 @@ class Funnel:
 
 
 def run(
-    config: SelectConfig, documents: Path, measures: Path, shingle_size: int, held_out: HeldOutTexts, out: Path
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    shingle_size: int,
+    held_out: HeldOutTexts,
+    out: Path,
+    index_memory: int,
 ) -> dict[str, Any]:
     """Decide about the documents of a folder; write `out/documents` and `out/ledger.parquet`, return the metrics.
 
-    `shingle_size` is the number of words that the signatures in `measures` were made with.
+    `shingle_size` is the number of words that the signatures in `measures` were made with; `index_memory` the bytes
+    that the index of near-duplicates takes before it goes on in files under `out`.
     """
     table = pq.read_table(measures / TABLE)
     ids = table["id"].combine_chunks()
@@ -85,7 +93,8 @@ def run(
 
     _apply_rules(config, measured, funnel)
     decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel)
-    _drop_duplicates(config, documents, measures, measured, shingle_size, funnel)
+    with Scratch(out, index_memory) as scratch:
+        _drop_duplicates(config, documents, measures, measured, shingle_size, funnel, scratch)
 
     ledger.write(out / "ledger.parquet")
     write_documents(out / "documents", _kept(documents, ledger.kept))
@@ -152,7 +161,13 @@ def _decontaminate(
 
 
 def _drop_duplicates(
-    config: SelectConfig, documents: Path, measures: Path, measured: Measured, shingle_size: int, funnel: Funnel
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    measured: Measured,
+    shingle_size: int,
+    funnel: Funnel,
+    scratch: Scratch,
 ) -> None:
     """One document of each text goes on the walk; when it is dropped there, so are its copies."""
     ledger = funnel.ledger
@@ -161,19 +176,20 @@ def _drop_duplicates(
     if config.exact_duplicates:
         keeper[order] = _first_of_equal(_digests(documents), order)
     leaders = order[keeper[order] == order]
-    twin, similarity = np.full(len(keeper), KEPT, np.int64), np.zeros(len(keeper))
-    if config.near_duplicates:
-        near = config.near_duplicates
-        twin, similarity = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size)
+    walked = Walked(np.full(len(keeper), KEPT, np.int64), np.zeros(len(keeper)))
+    figures: dict[str, Any] = {}
+    near = config.near_duplicates
+    if near:
+        walked, figures = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size, scratch)
     ids = np.array(ledger.table()["id"].to_pylist(), object)
 
-    final = twin[keeper]
+    final = walked.matched[keeper]
     is_near = ledger.kept & (final != KEPT)
     is_exact = ledger.kept & (final == KEPT) & (keeper != np.arange(len(keeper)))
     exact, near_rows = np.flatnonzero(is_exact), np.flatnonzero(is_near)
     ledger.drop(exact, "exact", reason="exact duplicate", matched=ids[keeper[exact]], jaccard=1.0)
-    scores = similarity[keeper[near_rows]]
-    threshold = config.near_duplicates.threshold if config.near_duplicates else np.nan
+    scores = walked.jaccard[keeper[near_rows]]
+    threshold = near.threshold if near else np.nan
     ledger.drop(
         near_rows,
         "near",
@@ -184,7 +200,9 @@ def _drop_duplicates(
         jaccard=scores,
     )
     funnel.add("exact", is_exact)
-    funnel.add("near", is_near)
+    for bucket in figures.get("large_buckets", ()):
+        bucket["first"] = reference(ids[bucket["first"]])
+    funnel.add("near", is_near, **figures)
 
 
 def _near(
@@ -194,28 +212,32 @@ def _near(
     words: NDArray[np.int64],
     leaders: NDArray[np.int64],
     shingle_size: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The walk over `leaders`, in their order. Returns for every document its kept twin, or `KEPT`, and the Jaccard.
-
-    Only texts that share a band with another, and short ones, are shingled.
-    """
-    twin, similarity = np.full(len(words), KEPT, np.int64), np.zeros(len(words))
+    scratch: Scratch,
+) -> tuple[Walked, dict[str, Any]]:
+    """The walk over `leaders`, in their order, and its figures."""
     signatures = np.load(measures / SIGNATURES, mmap_mode="r")
-    keys = np.zeros((len(words), config.bands), np.uint64)
-    keys[leaders] = band_keys(signatures[leaders], config.bands)
-    long = words >= config.min_words
-    wanted = np.zeros(len(words), bool)
-    wanted[leaders] = ~long[leaders]
-    wanted |= shared_keys(keys, leaders[long[leaders]]).any(axis=1)
-    sets: Shingles = concatenate([shingles(texts, shingle_size) for _, texts in _texts(documents, wanted)])
-    rows = np.flatnonzero(wanted)
-    place = np.full(len(words), -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    order = place[leaders]
-    walked = walk(order[order >= 0], sets, keys[rows], threshold=config.threshold, minimum_words=config.min_words)
-    dropped = walked.matched != KEPT
-    twin[rows[dropped]], similarity[rows[dropped]] = rows[walked.matched[dropped]], walked.jaccard[dropped]
-    return twin, similarity
+    shape = bands_of(config, signatures.shape[1])
+    walked = find_near_duplicates(
+        leaders,
+        words,
+        signatures,
+        partial(_texts, documents),
+        scratch,
+        shape=shape,
+        shingle_size=shingle_size,
+        threshold=config.threshold,
+        minimum_words=config.min_words,
+        max_bucket=config.max_bucket,
+    )
+    figures = {
+        "bands": shape.bands,
+        "rows": shape.rows,
+        "recall": [list(point) for point in shape.curve()],
+        "candidates": walked.candidates,
+        "verified_pairs": walked.verified,
+        "large_buckets": [vars(bucket) for bucket in walked.large],
+    }
+    return walked, figures
 
 
 def _order(config: SelectConfig, measured: Measured, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -238,13 +260,13 @@ def _digests(documents: Path) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(column.to_pylist()), np.uint64).reshape(-1, 2)
 
 
-def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], pa.Array]]:
     """Row numbers and texts of the wanted documents, batch by batch."""
     row = 0
     for batch in iter_documents(documents, columns=["text"], rows=ROWS):
         chosen = np.flatnonzero(wanted[row : row + batch.num_rows])
         if len(chosen):
-            yield row + chosen, batch["text"].take(pa.array(chosen)).to_pylist()
+            yield row + chosen, batch["text"].take(pa.array(chosen))
         row += batch.num_rows
 
 

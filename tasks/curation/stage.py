@@ -61,21 +61,22 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
     return ctx.finish(Measures, metrics=summary(table))
 
 
-@stage("select", version=1)
+@stage("select", version=2)
 def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
     """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
     from tasks.curation.selection import HeldOutTexts, run
 
     signature = MeasureConfig.model_validate(measures.config).signature
     near = config.near_duplicates
-    if near and signature.permutations % near.bands:
+    if near and near.bands != "auto" and signature.permutations % near.bands:
         raise RefusedInput(
             f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
             f"{signature.permutations}; take a divisor."
         )
     held_out = HeldOutTexts.read(labels.path / "data")
     documents = clean.path / "documents"
-    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out)
+    memory = ctx.settings.index_memory
+    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out, memory)
     account = metrics["account"]
     for step in metrics["steps"]:
         alone = f"; alone it would drop {step['alone']['documents']}" if "alone" in step else ""

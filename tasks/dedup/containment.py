@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.dedup.shingles import Hashes, Offsets, Runs, Shingles, distinct, ngrams, ranges, shingles_of, word_runs
+from tasks.dedup.shingles import Shingles, distinct, ngrams, ranges, shingles_of
+from tasks.dedup.words import Hashes, Offsets, Texts, Words, hash_words
 
 NONE = -1
 
@@ -93,7 +94,7 @@ def index_held_out(
     shingle_size: int,
 ) -> HeldOut:
     """Index held-out texts; `groups` says which of them belong together."""
-    tokens = word_runs(texts)
+    tokens = hash_words(texts)
     sets = shingles_of(tokens, shingle_size)
     counts = tokens.counts
     full, offsets = distinct(*ngrams(tokens, size))
@@ -115,9 +116,9 @@ def index_held_out(
     )
 
 
-def find_leaks(held_out: HeldOut, texts: Sequence[str], *, share: float, jaccard: float) -> Leaks:
+def find_leaks(held_out: HeldOut, texts: Texts, *, share: float, jaccard: float) -> Leaks:
     """Look for held-out texts in documents: leaks hold ≥ `share` of a text's n-grams or have a Jaccard ≥ `jaccard`."""
-    tokens = word_runs(texts)
+    tokens = hash_words(texts)
     document, text, common = held_out.grams.shared(*_grams_of(tokens, held_out.lengths), held_out.count)
     by_share = _best(document, text, common / held_out.gram_counts[text], len(texts))
     sets: Shingles = shingles_of(tokens, held_out.shingle_size)
@@ -129,7 +130,7 @@ def find_leaks(held_out: HeldOut, texts: Sequence[str], *, share: float, jaccard
     return Leaks(found, by_share[1], by_jaccard[1])
 
 
-def _grams_of(tokens: Runs, lengths: tuple[int, ...]) -> tuple[Hashes, Offsets]:
+def _grams_of(tokens: Words, lengths: tuple[int, ...]) -> tuple[Hashes, Offsets]:
     """The distinct n-grams of several lengths of each text."""
     parts = [ngrams(tokens, length) for length in lengths]
     owners = np.concatenate([np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) for _, offsets in parts])

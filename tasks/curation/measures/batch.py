@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.dedup.shingles import Offsets, Runs, runs, whitespace_classes
+from tasks.dedup.shingles import Runs, runs, whitespace_classes
+from tasks.dedup.words import Offsets
 
 Columns = Mapping[str, NDArray[np.generic]]
 """What a measure yields: by column name one value per text, (N,)."""
