@@ -20,6 +20,7 @@ from numba import njit
 
 CHARACTER_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that powers have an inverse modulo 2⁶⁴
 WORD_BASE = np.uint64(0xD1342543DE82EF95)
+WORD_INVERSE = np.uint64(pow(int(WORD_BASE), -1, 1 << 64))
 SEPARATOR, WORD, SINGLE = 0, 1, 2
 ASK = 255  # marks a code point that only Python's own normalisation may judge
 
@@ -184,3 +185,42 @@ def walk(slots, starts, values, offsets, sets, threshold, members, held, matched
                 members[starts[bucket] + held[bucket]] = document
                 held[bucket] += 1
     return verified
+
+
+@compiled
+def find_ngrams(hashes, offsets, lengths, whole, values, flags):  # type: ignore[no-untyped-def]
+    """Which of `values` (ascending n-gram hashes) occur in texts of hashed words: (H,) texts, (H,) places in `values`.
+
+    Each pair comes once. N-grams of all `lengths` are looked for; with `whole`, of a text shorter than a length the
+    whole. `flags` (a power of two) is 1 at the low bits of each value, so that most n-grams need no search.
+    """
+    texts, places = np.empty(1024, np.int64), np.empty(1024, np.int64)
+    last = np.full(len(values), -1, np.int64)  # the text that a value was last found in
+    low = _U64(len(flags) - 1)
+    count = 0
+    for text in range(len(offsets) - 1):
+        first, words = offsets[text], offsets[text + 1] - offsets[text]
+        for wanted in lengths:
+            length = min(wanted, words) if whole else wanted
+            if length > words:
+                continue
+            total, power = _U64(0), _U64(1)  # W^0 … W^(length − 1), the last after the loop
+            for k in range(length):
+                total += hashes[first + k] * power
+                if k < length - 1:
+                    power *= WORD_BASE
+            for start in range(first, first + words - length + 1):
+                if start > first:
+                    total = (total - hashes[start - 1]) * WORD_INVERSE + hashes[start + length - 1] * power
+                value = mix(total)
+                if flags[value & low] == 0:
+                    continue
+                place = np.searchsorted(values, value)
+                if place == len(values) or values[place] != value or last[place] == text:
+                    continue
+                last[place] = text
+                if count == len(texts):
+                    texts, places = np.append(texts, texts), np.append(places, places)  # twice the room
+                texts[count], places[count] = text, place
+                count += 1
+    return texts[:count], places[:count]
