@@ -64,6 +64,7 @@ def tell_fate(
     corpus: Path,
     *,
     labels: Path | None = None,
+    benchmarks: Path | None = None,
     lid_model: Path | None = None,
     seen_by: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
 ) -> dict[str, Any]:
@@ -79,7 +80,8 @@ def tell_fate(
     else:
         text = Path(query).read_text(encoding="utf-8", errors="replace")
         held_out = LabelledData(**_AT, path=labels) if labels else None
-        fate = fate_of_text(text, *made, labels=held_out, lid_model=lid_model)
+        judged_on = RawCorpus(**_AT, path=benchmarks) if benchmarks else None
+        fate = fate_of_text(text, *made, labels=held_out, benchmarks=judged_on, lid_model=lid_model)
         witnesses, remark = [], ""
     head = f'{fate.source or query}  "{fate.excerpt}"'
     seen = Line("seen by", (", ".join(witnesses) or "no model") + (f" ({remark})" if remark else ""))
@@ -130,6 +132,7 @@ def fate_of_text(
     *,
     source: str = "",
     labels: LabelledData | None = None,
+    benchmarks: RawCorpus | None = None,
     lid_model: Path | None = None,
 ) -> Fate:
     """What would become of a text, were it the next document of `source`, after all others.
@@ -156,7 +159,7 @@ def fate_of_text(
     lines.append(Line("measure", _measured({name: values[0] for name, values in measured.items()})))
     reasons = [
         *_broken_rules(config, measured),
-        *(_leaks(config, labels, edited, measure_config.signature.shingle_size) if labels else ()),
+        *(_leaks(config, labels, benchmarks, edited, measure_config.signature.shingle_size) if labels else ()),
         *_repeats(config, measure_config, clean, measures, corpus, edited),
     ]
     lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
@@ -180,8 +183,11 @@ def _broken_rules(config: SelectConfig, measured: dict[str, Any]) -> Iterator[st
             yield f"{reason} ({_number(verdict.value[0])}, threshold {_number(verdict.threshold[0])})"
 
 
-def _leaks(config: SelectConfig, labels: LabelledData, text: str, shingle_size: int) -> Iterator[str]:
-    held_out, rule = HeldOutTexts.read(labels.path / "data"), config.decontaminate
+def _leaks(
+    config: SelectConfig, labels: LabelledData, benchmarks: RawCorpus | None, text: str, shingle_size: int
+) -> Iterator[str]:
+    held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
+    rule = config.decontaminate
     index = index_held_out(
         held_out.texts,
         held_out.groups,

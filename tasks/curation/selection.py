@@ -5,6 +5,7 @@ So every duplicate that is dropped names a document that is kept, and no held-ou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -31,28 +32,35 @@ from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
 
 Say = Callable[[str], None]
 
+CONTAINMENTS = (0.3, 0.5, 0.8)
+"""Shares of a held-out text's n-grams whose cost is shown beside that of the config."""
+
 
 @dataclass(frozen=True)
 class HeldOutTexts:
-    """Labelled validation and test texts; a text's id as in `tasks.corpus.document`."""
+    """Labelled validation and test texts, and benchmarks; a text's id as in `tasks.corpus.document`."""
 
     ids: list[bytes]
     texts: list[str]
     groups: list[int]
     splits: list[str]
+    """`validation`, `test`, or `benchmark NAME`."""
 
     @staticmethod
-    def read(folder: Path) -> HeldOutTexts:
-        """From a `DatasetDict` with columns id (hex), text and group."""
+    def read(folder: Path, benchmarks: Path | None = None) -> HeldOutTexts:
+        """From a `DatasetDict` with columns id (hex), text and group, and from documents, each a group of its own."""
         import datasets
 
         data = datasets.load_from_disk(str(folder))
         rows = [(row, split) for split in ("validation", "test") if split in data for row in data[split]]
+        named = read_documents(benchmarks, ["id", "source", "text"]).to_pylist() if benchmarks else []
+        groups = [row["group"] for row, _ in rows]
+        first = max(groups, default=-1) + 1
         return HeldOutTexts(
-            ids=[bytes.fromhex(row["id"]) for row, _ in rows],
-            texts=[row["text"] for row, _ in rows],
-            groups=[row["group"] for row, _ in rows],
-            splits=[split for _, split in rows],
+            ids=[bytes.fromhex(row["id"]) for row, _ in rows] + [row["id"] for row in named],
+            texts=[row["text"] for row, _ in rows] + [row["text"] for row in named],
+            groups=groups + list(range(first, first + len(named))),
+            splits=[split for _, split in rows] + [f"benchmark {row['source']}" for row in named],
         )
 
 
@@ -126,7 +134,8 @@ def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel) -> No
 
 def _decontaminate(
     config: DecontaminateConfig, documents: Path, shingle_size: int, held_out: HeldOutTexts, funnel: Funnel
-) -> dict[str, int]:
+) -> dict[str, Any]:
+    """Drop what leaks. Returns figures: documents that hold a text of each split, and the cost of other thresholds."""
     ledger = funnel.ledger
     index: HeldOut = index_held_out(
         held_out.texts,
@@ -137,11 +146,15 @@ def _decontaminate(
         shingle_size=shingle_size,
     )
     leaking = np.zeros(len(ledger.kept), bool)
+    shares, alike = np.zeros(len(ledger.kept)), np.zeros(len(ledger.kept), bool)
+    hits: Counter[str] = Counter()
     for rows, texts in _texts(documents, ledger.kept):
         leaks = find_leaks(index, texts, share=config.containment, jaccard=config.jaccard)
+        shares[rows], alike[rows] = leaks.share, leaks.jaccard >= config.jaccard
         found = np.flatnonzero(leaks.text != NONE)
         by_share = leaks.share[found] >= config.containment
         splits = [held_out.splits[text] for text in leaks.text[found]]
+        hits.update(splits)
         reasons = [
             f"leak: holds n-grams of a {split} text" if share else f"leak: resembles a {split} text"
             for split, share in zip(splits, by_share, strict=True)
@@ -157,7 +170,16 @@ def _decontaminate(
         )
         leaking[rows[found]] = True
     funnel.add("decontaminate", leaking)
-    return {"held_out_texts": len(held_out.texts), "boilerplate_ngrams": index.boilerplate}
+    costs = [(containment, alike | (shares >= containment)) for containment in CONTAINMENTS]
+    return {
+        "held_out_texts": len(held_out.texts),
+        "boilerplate_ngrams": index.boilerplate,
+        "hits": dict(sorted(hits.items())),
+        "cost": [
+            {"containment": containment, "documents": int(lost.sum()), "bytes": int(funnel.sizes[lost].sum())}
+            for containment, lost in costs
+        ],
+    }
 
 
 def _drop_duplicates(

@@ -62,8 +62,18 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
 
 
 @stage("select", version=2)
-def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
-    """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
+def select(
+    ctx: Context,
+    config: SelectConfig,
+    clean: CleanCorpus,
+    measures: Measures,
+    labels: LabelledData,
+    benchmarks: RawCorpus | None = None,
+) -> Corpus:
+    """Decide about every document: rules, decontamination, duplicates.
+
+    Held out are the validation and test texts of `labels`, and all texts of `benchmarks`.
+    """
     from tasks.curation.selection import HeldOutTexts, run
 
     signature = MeasureConfig.model_validate(measures.config).signature
@@ -73,7 +83,7 @@ def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Mea
             f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
             f"{signature.permutations}; take a divisor."
         )
-    held_out = HeldOutTexts.read(labels.path / "data")
+    held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
     documents = clean.path / "documents"
     memory = ctx.settings.index_memory
     metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out, memory)
