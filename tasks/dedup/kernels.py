@@ -51,7 +51,7 @@ def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offset
 
     A code point c is replaced by `fold[c]`, then has a class. `order[c]` is its canonical combining class, or `ASK`:
     a text that holds such a one, or marks out of order, is not in a form that can be folded code point by code point.
-    It gets no words, and True in the result (N,). Texts that are `ready` are taken as they stand. `mixed` is `mix` of
+    It gets no words, and True in the result (N,). With `ready` all are taken as they stand. `mixed` is `mix` of
     the folded ASCII characters.
     """
     unknown = np.zeros(len(borders) - 1, np.bool_)
@@ -85,7 +85,7 @@ def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offset
                 third = np.int64(data[at + 2]) & 0x3F
                 code = ((code & 0x07) << 18) | (second << 12) | (third << 6) | (np.int64(data[at + 3]) & 0x3F)
                 at += 4
-            if not ready[text]:
+            if not ready:
                 place = np.int64(order[code])
                 if place == ASK or (place != 0 and place < last):
                     unknown[text] = True

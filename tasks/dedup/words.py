@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.dedup import kernels
@@ -75,12 +74,15 @@ def normalise(text: str) -> str:
 def hash_words(texts: Texts) -> Words:
     """The words of texts, normalised; time and memory grow with the bytes (8 bytes of memory a word)."""
     column = arrow(texts)
-    words, unknown = _hashed(column, np.zeros(len(column), bool))
-    if unknown.any():
-        rest = [normalise(text) for text in column.filter(pa.array(unknown)).to_pylist()]
-        column = pc.replace_with_mask(column, pa.array(unknown), pa.array(rest, pa.large_string()))
-        words, _ = _hashed(column, unknown)
-    return words
+    words, unknown = _hashed(column, ready=False)
+    if not unknown.any():
+        return words
+    texts = [normalise(text) for text in column.filter(pa.array(unknown)).to_pylist()]
+    rest, _ = _hashed(arrow(texts), ready=True)
+    counts = words.counts
+    counts[unknown] = rest.counts
+    hashes = np.insert(words.hashes, np.repeat(words.offsets[:-1][unknown], rest.counts), rest.hashes)
+    return Words(hashes, np.concatenate(([0], np.cumsum(counts))))
 
 
 def arrow(texts: Texts) -> pa.Array:
@@ -99,7 +101,7 @@ def buffers(column: pa.Array) -> tuple[NDArray[np.uint8], Offsets]:
     return np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8), borders
 
 
-def _hashed(column: pa.Array, ready: NDArray[np.bool_]) -> tuple[Words, NDArray[np.bool_]]:
+def _hashed(column: pa.Array, *, ready: bool) -> tuple[Words, NDArray[np.bool_]]:
     data, borders = buffers(column)
     table, mixed = alphabet(), _mixed_ascii()
     # Two words of one byte need a byte between them, and a word that needs none has two bytes or more.
