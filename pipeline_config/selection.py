@@ -349,10 +349,17 @@ class NearDuplicatesConfig(Section):
 
     threshold: float = Field(default=0.8, gt=0, le=1)
     """A document is dropped when its exact Jaccard with a kept one is this or more."""
-    bands: int = Field(default=14, ge=1)
-    """Bands of the signatures; must divide their number of permutations. 14 × 8 finds 92 % of pairs at 0.8."""
+    bands: Annotated[int, Field(ge=1)] | Literal["auto"] = 14
+    """Bands of the signatures; must divide their number of permutations. 14 × 8 finds 92 % of pairs at 0.8. `auto`:
+    those that find at least `recall` of the pairs at the threshold, with the fewest false candidates."""
+    recall: float = Field(default=0.97, gt=0, lt=1)
+    """What `auto` aims at: the share of pairs exactly at the threshold that share a band. More alike ones do more
+    often."""
     min_words: int = Field(default=20, ge=0)
     """Texts of fewer words are duplicates only of texts with the same words in the same order."""
+    max_bucket: int = Field(default=1000, ge=2)
+    """Documents with one key in a band, above which the report names them: such a boilerplate costs time. None of them
+    is passed over."""
 
 
 class SelectConfig(Section):

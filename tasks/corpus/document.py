@@ -33,6 +33,9 @@ SCHEMA = pa.schema(
 
 SHARD_BYTES = 32 << 20  # text per shard, about
 RUN_BYTES = 128 << 20  # text held in memory while documents arrive unsorted
+BATCH_BYTES = 1 << 20
+"""Text that is worked on at once: what is found out about a text may need some 50 bytes for each of its bytes. A larger
+document is a batch by itself."""
 GROUP_ROWS = 16384  # rows of a row group
 SPILT_BYTES = 1 << 20  # text of a record batch that is spilt to disk, about
 
@@ -143,11 +146,25 @@ def read_documents(folder: Path, columns: list[str] | None = None) -> pa.Table:
     )
 
 
-def iter_documents(folder: Path, columns: list[str] | None = None, rows: int = 8192) -> Iterator[pa.RecordBatch]:
-    """The documents in order of their ids, at most `rows` a batch."""
+def iter_documents(
+    folder: Path, columns: list[str] | None = None, rows: int = 8192, size: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The documents in order of their ids, at most `rows` a batch, and about `size` bytes of text."""
     for path in shards(folder):
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=rows, columns=columns)
+            for batch in file.iter_batches(batch_size=rows, columns=columns):
+                yield from bounded(batch, size) if size else (batch,)
+
+
+def bounded(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    """Slices of a batch of about `size` bytes of text, of one document at least."""
+    start = held = 0
+    for row, own in enumerate(text_sizes(batch["text"]).tolist()):
+        if row > start and held + own > size:
+            yield batch.slice(start, row - start)
+            start, held = row, 0
+        held += own
+    yield batch.slice(start)
 
 
 def count_documents(folder: Path) -> int:

@@ -21,16 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from tasks.corpus.document import SCHEMA, shards, text_sizes
+from tasks.corpus.document import BATCH_BYTES, SCHEMA, bounded, shards
 from tasks.corpus.pool import each
 from tasks.runtime.fingerprint import digest_of
 from tasks.runtime.stage import Context
 
 PARTITION_BYTES = 8 << 20
 """Text of a partition, about: large against the cost of a hand-over, small against memory."""
-BATCH_BYTES = 1 << 20
-"""Text that is worked on at once: measures need up to some 50 bytes for each of its bytes. A larger document is a batch
-by itself."""
 BATCH_ROWS = 1024
 WORKER_BYTES = 24 << 20
 """Text that makes one more process worth its start (about a second of imports and models)."""
@@ -66,7 +63,7 @@ class Partition:
         groups = range(self.first, self.stop)
         with pq.ParquetFile(self.shard) as file:
             for batch in file.iter_batches(BATCH_ROWS, groups, columns=columns, use_threads=False):
-                yield from _bounded(batch)
+                yield from bounded(batch, BATCH_BYTES) if "text" in batch.schema.names else (batch,)
 
 
 class Work(Protocol):
@@ -189,17 +186,3 @@ def _digest(path: Path) -> str:
             state.update(block)
     found: str = state.hexdigest()
     return found
-
-
-def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Slices of a batch of about `BATCH_BYTES` of text, of one document at least."""
-    if batch.schema.get_field_index("text") < 0:
-        yield batch
-        return
-    start = held = 0
-    for row, size in enumerate(text_sizes(batch["text"]).tolist()):
-        if row > start and held + size > BATCH_BYTES:
-            yield batch.slice(start, row - start)
-            start, held = row, 0
-        held += size
-    yield batch.slice(start)

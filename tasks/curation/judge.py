@@ -32,6 +32,7 @@ from pipeline_config.selection import (
     TopNgramsRule,
     WordCountRule,
 )
+from tasks.curation.measured import Judged
 from tasks.curation.rules import (
     alphabetic_words,
     bullet_lines,
@@ -65,7 +66,7 @@ def judge(rule: Rule, measured: Measured) -> Verdict:
     judged = (measured["words"] >= rule.min_words) & (measured["lines"] >= rule.min_lines)
     if rule.sources:
         judged &= np.isin(measured["source"].astype(str), rule.sources)
-    return _judge(rule, {name: values[judged] for name, values in measured.items()}).among(judged)
+    return _judge(rule, Judged(measured, judged)).among(judged)
 
 
 def _judge(rule: Rule, measured: Measured) -> Verdict:

@@ -26,8 +26,8 @@ from tasks.corpus.row_groups import RowGroups
 from tasks.curation.measures import perplexity
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
-from tasks.dedup.shingles import shingles
 from tasks.dedup.signatures import Signatures, sign
+from tasks.dedup.words import Texts, hash_words
 from tasks.runtime.artifact import InputFile, sha256_of
 from tasks.runtime.stage import Context
 
@@ -112,7 +112,7 @@ class Measuring:
     def _of_texts(self, batch: pa.Array) -> tuple[pa.Table, Signatures]:
         """The facts that follow from texts alone."""
         texts = batch.to_pylist()
-        signed, shingle_words = signature(self.config, texts)
+        signed, shingle_words = signature(self.config, batch)
         columns: dict[str, NDArray[np.generic]] = {
             **statistics(batch),
             **self._language.measure(texts, self.config.language),
@@ -166,10 +166,10 @@ def _join_signatures(parts: list[Path], path: Path) -> None:
             file.write(np.load(part).tobytes())
 
 
-def signature(config: MeasureConfig, texts: list[str]) -> tuple[Signatures, NDArray[np.int64]]:
+def signature(config: MeasureConfig, texts: Texts) -> tuple[Signatures, NDArray[np.int64]]:
     """MinHash signatures (N, K) and the number of words as deduplication counts them (N,)."""
-    sets = shingles(texts, config.signature.shingle_size)
-    return sign(sets, config.signature.permutations, config.signature.seed), sets.words
+    words, settings = hash_words(texts), config.signature
+    return sign(words, settings.shingle_size, settings.permutations, settings.seed), words.counts
 
 
 def summary(measures: Path) -> dict[str, Any]:

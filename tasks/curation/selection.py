@@ -5,8 +5,10 @@ So every duplicate that is dropped names a document that is kept, and no held-ou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +21,51 @@ from numpy.typing import NDArray
 from pipeline_config.rule_presets import Step, steps
 from pipeline_config.selection import MODEL_RULES, DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
-from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.corpus.document import BATCH_BYTES, fixed_digests, iter_documents, read_documents, write_sorted
 from tasks.curation.domain import cost, fit, write_rules
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
+from tasks.curation.measured import MeasuredColumns
 from tasks.curation.measures.statistics import statistics
 from tasks.curation.rules.verdict import Measured, Verdict
+from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
-from tasks.dedup.shingles import Shingles, concatenate, shingles
-from tasks.dedup.signatures import band_keys
-from tasks.dedup.walk import KEPT, shared_keys, walk
+from tasks.dedup.scratch import Scratch
+from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
 
 Say = Callable[[str], None]
 SAMPLES = 10  # of each reason, for rules that drop nothing
 
+CONTAINMENTS = (0.3, 0.5, 0.8)
+"""Shares of a held-out text's n-grams whose cost is shown beside that of the config."""
+
 
 @dataclass(frozen=True)
 class HeldOutTexts:
-    """Labelled validation and test texts; a text's id as in `tasks.corpus.document`."""
+    """Labelled validation and test texts, and benchmarks; a text's id as in `tasks.corpus.document`."""
 
     ids: list[bytes]
     texts: list[str]
     groups: list[int]
     splits: list[str]
+    """`validation`, `test`, or `benchmark NAME`."""
 
     @staticmethod
-    def read(folder: Path) -> HeldOutTexts:
-        """From a `DatasetDict` with columns id (hex), text and group."""
+    def read(folder: Path, benchmarks: Path | None = None) -> HeldOutTexts:
+        """From a `DatasetDict` with columns id (hex), text and group, and from documents, each a group of its own."""
         import datasets
 
         data = datasets.load_from_disk(str(folder))
         rows = [(row, split) for split in ("validation", "test") if split in data for row in data[split]]
+        named = read_documents(benchmarks, ["id", "source", "text"]).to_pylist() if benchmarks else []
+        groups = [row["group"] for row, _ in rows]
+        first = max(groups, default=-1) + 1
         return HeldOutTexts(
-            ids=[bytes.fromhex(row["id"]) for row, _ in rows],
-            texts=[row["text"] for row, _ in rows],
-            groups=[row["group"] for row, _ in rows],
-            splits=[split for _, split in rows],
+            ids=[bytes.fromhex(row["id"]) for row, _ in rows] + [row["id"] for row in named],
+            texts=[row["text"] for row, _ in rows] + [row["text"] for row in named],
+            groups=groups + list(range(first, first + len(named))),
+            splits=[split for _, split in rows] + [f"benchmark {row['source']}" for row in named],
         )
 
 
@@ -89,18 +99,20 @@ def run(
     held_out: HeldOutTexts,
     training: list[str],
     out: Path,
+    index_memory: int,
 ) -> dict[str, Any]:
     """Decide about the documents of a folder; write `out/documents`, `out/ledger.parquet` and `out/rules.json` (what
     judged, thresholds as fitted), return the metrics.
 
     `shingle_size` is the number of words that the signatures in `measures` were made with; `training` are the labelled
-    training texts, to which thresholds are fitted and that tell what each rule costs.
+    training texts, to which thresholds are fitted and that tell what each rule costs; `index_memory` the bytes that the
+    index of near-duplicates takes before it goes on in files under `out`.
     """
-    table = pq.read_table(measures / TABLE)
+    table = pq.read_table(measures / TABLE, columns=["id", "source"], read_dictionary=["source"])
     ids = table["id"].combine_chunks()
     assert ids.equals(read_documents(documents, ["id"])["id"].combine_chunks()), "measures of other documents"
-    measured = {name: table[name].to_numpy() for name in table.column_names if name != "id"}
-    ledger = Ledger(ids, table["source"].combine_chunks())
+    measured = MeasuredColumns(measures / TABLE)
+    ledger = Ledger(ids, table["source"].unify_dictionaries().combine_chunks())
     funnel = Funnel(ledger, measured["bytes"], [])
 
     good = statistics(training)
@@ -108,10 +120,11 @@ def run(
     write_rules(rules, out)
     _apply_rules(rules, measured, good, funnel)
     decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel)
-    _drop_duplicates(config, documents, measures, measured, shingle_size, funnel)
+    with Scratch(out, index_memory) as scratch:
+        _drop_duplicates(config, documents, measures, measured, shingle_size, funnel, scratch)
 
     ledger.write(out / "ledger.parquet")
-    write_documents(out / "documents", _kept(documents, ledger.kept))
+    write_sorted(out / "documents", _kept(documents, ledger.kept), int(funnel.sizes[ledger.kept].sum()))
     return {
         "account": _account(ledger.kept, funnel.sizes).model_dump(),
         "steps": funnel.steps,
@@ -156,7 +169,8 @@ def _samples(ledger: Ledger, verdict: Verdict) -> dict[str, list[str]]:
 
 def _decontaminate(
     config: DecontaminateConfig, documents: Path, shingle_size: int, held_out: HeldOutTexts, funnel: Funnel
-) -> dict[str, int]:
+) -> dict[str, Any]:
+    """Drop what leaks. Returns figures: documents that hold a text of each split, and the cost of other thresholds."""
     ledger = funnel.ledger
     index: HeldOut = index_held_out(
         held_out.texts,
@@ -167,11 +181,15 @@ def _decontaminate(
         shingle_size=shingle_size,
     )
     leaking = np.zeros(len(ledger.kept), bool)
+    shares, alike = np.zeros(len(ledger.kept)), np.zeros(len(ledger.kept), bool)
+    hits: Counter[str] = Counter()
     for rows, texts in _texts(documents, ledger.kept):
         leaks = find_leaks(index, texts, share=config.containment, jaccard=config.jaccard)
+        shares[rows], alike[rows] = leaks.share, leaks.jaccard >= config.jaccard
         found = np.flatnonzero(leaks.text != NONE)
         by_share = leaks.share[found] >= config.containment
         splits = [held_out.splits[text] for text in leaks.text[found]]
+        hits.update(splits)
         reasons = [
             f"leak: holds n-grams of a {split} text" if share else f"leak: resembles a {split} text"
             for split, share in zip(splits, by_share, strict=True)
@@ -187,11 +205,26 @@ def _decontaminate(
         )
         leaking[rows[found]] = True
     funnel.add("decontaminate", leaking)
-    return {"held_out_texts": len(held_out.texts), "boilerplate_ngrams": index.boilerplate}
+    costs = [(containment, alike | (shares >= containment)) for containment in CONTAINMENTS]
+    return {
+        "held_out_texts": len(held_out.texts),
+        "boilerplate_ngrams": index.boilerplate,
+        "hits": dict(sorted(hits.items())),
+        "cost": [
+            {"containment": containment, "documents": int(lost.sum()), "bytes": int(funnel.sizes[lost].sum())}
+            for containment, lost in costs
+        ],
+    }
 
 
 def _drop_duplicates(
-    config: SelectConfig, documents: Path, measures: Path, measured: Measured, shingle_size: int, funnel: Funnel
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    measured: Measured,
+    shingle_size: int,
+    funnel: Funnel,
+    scratch: Scratch,
 ) -> None:
     """One document of each text goes on the walk; when it is dropped there, so are its copies."""
     ledger = funnel.ledger
@@ -200,19 +233,20 @@ def _drop_duplicates(
     if config.exact_duplicates:
         keeper[order] = _first_of_equal(_digests(documents), order)
     leaders = order[keeper[order] == order]
-    twin, similarity = np.full(len(keeper), KEPT, np.int64), np.zeros(len(keeper))
-    if config.near_duplicates:
-        near = config.near_duplicates
-        twin, similarity = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size)
-    ids = np.array(ledger.table()["id"].to_pylist(), object)
+    walked = Walked(np.full(len(keeper), KEPT, np.int64), np.zeros(len(keeper)))
+    figures: dict[str, Any] = {}
+    near = config.near_duplicates
+    if near:
+        walked, figures = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size, scratch)
+    ids = ledger.ids
 
-    final = twin[keeper]
+    final = walked.matched[keeper]
     is_near = ledger.kept & (final != KEPT)
     is_exact = ledger.kept & (final == KEPT) & (keeper != np.arange(len(keeper)))
     exact, near_rows = np.flatnonzero(is_exact), np.flatnonzero(is_near)
     ledger.drop(exact, "exact", reason="exact duplicate", matched=ids[keeper[exact]], jaccard=1.0)
-    scores = similarity[keeper[near_rows]]
-    threshold = config.near_duplicates.threshold if config.near_duplicates else np.nan
+    scores = walked.jaccard[keeper[near_rows]]
+    threshold = near.threshold if near else np.nan
     ledger.drop(
         near_rows,
         "near",
@@ -223,7 +257,9 @@ def _drop_duplicates(
         jaccard=scores,
     )
     funnel.add("exact", is_exact)
-    funnel.add("near", is_near)
+    for bucket in figures.get("large_buckets", ()):
+        bucket["first"] = ledger.reference(bucket["first"])
+    funnel.add("near", is_near, **figures)
 
 
 def _near(
@@ -233,28 +269,32 @@ def _near(
     words: NDArray[np.int64],
     leaders: NDArray[np.int64],
     shingle_size: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The walk over `leaders`, in their order. Returns for every document its kept twin, or `KEPT`, and the Jaccard.
-
-    Only texts that share a band with another, and short ones, are shingled.
-    """
-    twin, similarity = np.full(len(words), KEPT, np.int64), np.zeros(len(words))
+    scratch: Scratch,
+) -> tuple[Walked, dict[str, Any]]:
+    """The walk over `leaders`, in their order, and its figures."""
     signatures = np.load(measures / SIGNATURES, mmap_mode="r")
-    keys = np.zeros((len(words), config.bands), np.uint64)
-    keys[leaders] = band_keys(signatures[leaders], config.bands)
-    long = words >= config.min_words
-    wanted = np.zeros(len(words), bool)
-    wanted[leaders] = ~long[leaders]
-    wanted |= shared_keys(keys, leaders[long[leaders]]).any(axis=1)
-    sets: Shingles = concatenate([shingles(texts, shingle_size) for _, texts in _texts(documents, wanted)])
-    rows = np.flatnonzero(wanted)
-    place = np.full(len(words), -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    order = place[leaders]
-    walked = walk(order[order >= 0], sets, keys[rows], threshold=config.threshold, minimum_words=config.min_words)
-    dropped = walked.matched != KEPT
-    twin[rows[dropped]], similarity[rows[dropped]] = rows[walked.matched[dropped]], walked.jaccard[dropped]
-    return twin, similarity
+    shape = bands_of(config, signatures.shape[1])
+    walked = find_near_duplicates(
+        leaders,
+        words,
+        signatures,
+        partial(_texts, documents),
+        scratch,
+        shape=shape,
+        shingle_size=shingle_size,
+        threshold=config.threshold,
+        minimum_words=config.min_words,
+        max_bucket=config.max_bucket,
+    )
+    figures = {
+        "bands": shape.bands,
+        "rows": shape.rows,
+        "recall": [list(point) for point in shape.curve()],
+        "candidates": walked.candidates,
+        "verified_pairs": walked.verified,
+        "large_buckets": [vars(bucket) for bucket in walked.large],
+    }
+    return walked, figures
 
 
 def _order(config: SelectConfig, measured: Measured, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -268,29 +308,34 @@ def _order(config: SelectConfig, measured: Measured, kept: NDArray[np.bool_]) ->
 
 def _first_of_equal(digests: NDArray[np.uint64], order: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each document of `order` the earliest with the same digest (N, 2)."""
-    _, first, inverse = np.unique(digests[order], axis=0, return_index=True, return_inverse=True)
-    return order[first[inverse.reshape(-1)]]  # np.unique names the first occurrence
+    ordered = digests[order]
+    by_digest = np.lexsort((ordered[:, 1], ordered[:, 0]))  # stable: of equal ones the earliest first
+    ordered = ordered[by_digest]
+    begins = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(order)]
+    earliest = np.empty(len(order), np.int64)
+    earliest[by_digest] = order[by_digest[begins]][np.cumsum(begins) - 1]
+    return earliest
 
 
 def _digests(documents: Path) -> NDArray[np.uint64]:
-    column = read_documents(documents, ["text_digest"])["text_digest"]
-    return np.frombuffer(b"".join(column.to_pylist()), np.uint64).reshape(-1, 2)
+    """(N, 2)"""
+    return fixed_digests(read_documents(documents, ["text_digest"])["text_digest"])
 
 
-def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], pa.Array]]:
     """Row numbers and texts of the wanted documents, batch by batch."""
     row = 0
-    for batch in iter_documents(documents, columns=["text"], rows=ROWS):
+    for batch in iter_documents(documents, columns=["text"], rows=ROWS, size=BATCH_BYTES):
         chosen = np.flatnonzero(wanted[row : row + batch.num_rows])
         if len(chosen):
-            yield row + chosen, batch["text"].take(pa.array(chosen)).to_pylist()
+            yield row + chosen, batch["text"].take(pa.array(chosen))
         row += batch.num_rows
 
 
-def _kept(documents: Path, kept: NDArray[np.bool_]) -> Iterator[pa.RecordBatch]:
+def _kept(documents: Path, kept: NDArray[np.bool_]) -> Iterator[pa.Table]:
     row = 0
     for batch in iter_documents(documents):
-        yield batch.filter(pa.array(kept[row : row + batch.num_rows]))
+        yield pa.Table.from_batches([batch.filter(pa.array(kept[row : row + batch.num_rows]))])
         row += batch.num_rows
 
 

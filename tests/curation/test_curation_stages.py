@@ -118,6 +118,30 @@ def test_the_ledger_gives_value_threshold_and_match(road: Callable[..., SimpleNa
     assert (rows[None]["decision"], rows[None]["reason"], rows[None]["value"]) == ("kept", None, None)
 
 
+def test_what_holds_a_benchmark_text_is_left_out_and_the_cost_of_other_shares_is_told(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+):
+    """Of 100 13-grams of the benchmark text the documents hold 100, 40 and none."""
+    words = [f"word{n}" for n in range(112)]
+    whole, part, none = " ".join(words), " ".join(words[:52]), " ".join(f"other{n}" for n in range(60))
+    benchmarks = raw(("exam", [f"{whole} again"]))
+    cleaned = run_stage(clean, CleanConfig(edits=()), raw(("docs", [whole, part, none])))
+    measured = run_stage(measure, MeasureConfig(), cleaned, lid_model)
+    selected = run_stage(select, SelectConfig(rules=()), cleaned, measured, labels(), benchmarks)
+    (row,) = [row for row in pq.read_table(selected.path / "ledger.parquet").to_pylist() if row["step"]]
+    assert (row["id"], row["reason"]) == (document_id("docs", b"0"), "leak: holds n-grams of a benchmark exam text")
+    assert row["matched_id"] == document_id("exam", b"0")
+    figures = selected.metrics["decontamination"]
+    assert figures["hits"] == {"benchmark exam": 1}
+    both, one = len(whole) + len(part), len(whole)
+    assert [tuple(cost.values()) for cost in figures["cost"]] == [(0.3, 2, both), (0.5, 1, one), (0.8, 1, one)]
+    folders = [artifact.path for artifact in (cleaned, measured, selected)]
+    file = folders[0].parent / "text.txt"
+    file.write_text(whole)
+    found = tell_fate(str(file), folders[0], *folders, labels=labels().path, benchmarks=benchmarks.path)
+    assert any("leak of the benchmark exam text" in line["text"] for line in found["stages"])
+
+
 def test_priority_decides_which_twin_stays(road: Callable[..., SimpleNamespace]):
     found = decisions(road(config={"priority": ["notes"]}).corpus)
     assert found["notes0"] == (None, None)

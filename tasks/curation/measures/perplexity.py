@@ -25,8 +25,9 @@ from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import iter_documents
 from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.kneser_ney import Model
-from tasks.dedup.shingles import Hashes, mix, shingles
+from tasks.dedup.shingles import mix
 from tasks.dedup.signatures import Signatures, band_keys, sign
+from tasks.dedup.words import Hashes, hash_words
 
 ROWS = 1024  # documents at a time
 BAND = 8  # values of a signature: with 14 bands, texts of Jaccard 0.8 share one with probability 0.92
@@ -72,7 +73,7 @@ def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
 def cross_fitted(config: MeasureConfig, texts: list[str]) -> CrossFitted:
     """Models of the two folds of distinct texts."""
     signature = config.signature
-    signatures = sign(shingles(texts, signature.shingle_size), signature.permutations, signature.seed)
+    signatures = sign(hash_words(texts), signature.shingle_size, signature.permutations, signature.seed)
     keys = _keys(signatures)
     data = [text.encode() for text in texts]
     fold = folds(components(keys), np.array([len(text) for text in data], np.int64))
@@ -149,8 +150,9 @@ def measure(models: CrossFitted, texts: list[str], signatures: Signatures) -> Co
 def _keys(signatures: Signatures) -> Hashes:
     """A key for each text and band, (N, bands), which differs from those of other bands."""
     width = signatures.shape[1]
-    keys = band_keys(signatures, width // math.gcd(width, BAND))
-    return mix(keys + np.arange(keys.shape[1], dtype=np.uint64))
+    rows = math.gcd(width, BAND)
+    keys = band_keys(signatures, width // rows, rows)
+    return mix(keys ^ np.arange(keys.shape[1], dtype=np.uint64))
 
 
 def _member(keys: Hashes, known: Hashes) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ Lengths are in code points. A share of nothing is 0.
 - FineWeb (Penedo et al. 2024, section 3.5): `punctuated_lines`, `short_lines`, `newline_ratio` (per word).
 - `special_characters` (ROOTS, Laurençon et al. 2022, section 3.1), `digits`: shares of characters; `code_lines`.
 
-Words, lines and n-grams are compared by 64-bit hashes, as in `tasks.dedup.shingles`.
+Words, lines and n-grams are compared by 64-bit hashes, as in `tasks.dedup.words`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from tasks.curation.measures import text_pass
 from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.text_pass import BULLET, CODE, DIGIT, LETTER, OTHER, SENTENCE, SINGLE, SPACE, TERMINAL
-from tasks.dedup import shingles
+from tasks.dedup import kernels, words
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 BULLETS = "•-*‣▪◦·"
@@ -106,7 +106,7 @@ def _classes() -> NDArray[np.uint16]:
             table[code] = SPACE if character.isspace() else kinds.get(unicodedata.category(character)[0], OTHER)
     for characters, kind in ((BULLETS, BULLET), (SENTENCE_ENDS, SENTENCE), (LINE_ENDS, TERMINAL), (CODE_ENDS, CODE)):
         table[[ord(character) for character in characters]] |= kind
-    table[shingles.word_classes() == shingles.SINGLE] |= SINGLE
+    table[words.alphabet().classes == kernels.SINGLE] |= SINGLE
     return table
 
 
