@@ -16,8 +16,8 @@ from tasks.corpus.document import text_digest
 from tasks.curation.measures import perplexity
 from tasks.curation.measures.kneser_ney import BEGIN, FALLBACK, VOCABULARY, Model, count, discounts, estimate
 from tasks.curation.measures.perplexity import CrossFitted
-from tasks.dedup.shingles import shingles
 from tasks.dedup.signatures import sign
+from tasks.dedup.words import hash_words
 
 UTF8 = [*range(0xC0), *range(0xC2, 0xF5)]
 TEXTS = st.lists(st.text(alphabet="abcé \n", max_size=30).map(str.encode), max_size=4)
@@ -138,7 +138,7 @@ def test_a_model_that_was_written_and_read_is_the_same(tmp_path: Path):
 
 
 def signatures(texts: list[str]) -> np.ndarray:
-    return sign(shingles(texts), 112, 1)
+    return sign(hash_words(texts), 5, 112, 1)
 
 
 def fitted(texts: list[str]) -> CrossFitted:
