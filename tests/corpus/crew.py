@@ -47,16 +47,24 @@ def raise_unpicklable(item: int) -> int:
 
 @dataclass(frozen=True)
 class Sized:
-    """Writes the texts' sizes, and notes each call."""
+    """Writes the texts' sizes, and notes each call; it can fail at a partition, be killed at one once, or fill disks."""
 
     log: Path
     fail_at: int = -1
+    kill_at: int = -1
+    ballast: int = 0
+    """Bytes that each partition takes on disk beside its sizes."""
 
     def __call__(self, partition: Partition, folder: Path) -> Figures:
-        with (self.log / f"{partition.shard.name}-{partition.first}").open("a") as file:
+        noted = self.log / f"{partition.shard.name}-{partition.first}"
+        first = not noted.exists()
+        with noted.open("a") as file:
             file.write("x")
         if partition.first == self.fail_at:
             raise RuntimeError("stopped")
+        (folder / "ballast").write_bytes(bytes(self.ballast))
+        if partition.first == self.kill_at and partition.shard.name.startswith("documents-00001") and first:
+            os.kill(os.getpid(), signal.SIGKILL)
         sizes = [len(text.as_py().encode()) for batch in partition.batches() for text in batch["text"]]
         (folder / "sizes.json").write_text(json.dumps(sizes))
         return {"rows": len(sizes)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from tasks.corpus.document import (
 )
 from tasks.corpus.row_groups import RowGroups
 from tasks.runtime.artifact import Manifest
+from tasks.runtime.errors import full_disk
 from tasks.runtime.settings import Settings
 from tasks.runtime.stage import Context, Job
 from tests.corpus.crew import Sized
 from tests.corpus.test_corpus_document import digests, rows
+from tests.e2e.test_disks import mounted, remount
 
 
 @pytest.fixture
@@ -96,6 +99,45 @@ def test_what_is_finished_is_kept_over_a_failure(documents: Path, context: Any, 
     assert calls(log) == len(cut) + 1
     assert {"event": "say", "message": f"{before - 1} of {len(cut)} partitions were finished before"} in events
     assert [event["done"] for event in events if event["event"] == "progress"][-1] == 500
+
+
+def test_of_a_worker_killed_in_mid_partition_that_partition_alone_is_done_again(
+    documents: Path, context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "WORKER_BYTES", 1)
+    log = tmp_path / "log"
+    log.mkdir()
+    cut = partitions.cut(documents, 2000)
+    found = sizes(partitions.run(context(workers=2), Sized(log, kill_at=0), cut))
+    assert found == [len(text.encode()) for text in read_documents(documents)["text"].to_pylist()]
+    twice = [path.name for path in log.iterdir() if len(path.read_text()) == 2]
+    assert twice == ["documents-00001-of-00004.parquet-0"]
+    assert calls(log) == len(cut) + 1
+    partitions.run(context(workers=2), Sized(log), cut)
+    assert calls(log) == len(cut) + 1
+    assert not list((tmp_path / "work" / "partitions").glob(".*")), "half a partition is left of nobody"
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts a file system")
+def test_a_disk_that_is_full_in_the_middle_keeps_what_is_done(
+    documents: Path, context: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "WORKER_BYTES", 1)
+    log = tmp_path / "log"
+    log.mkdir()
+    cut = partitions.cut(documents, 600)
+    work = Sized(log, ballast=100_000)
+    with mounted(tmp_path / "work" / "partitions", f"size={100_000 * len(cut) // 2}") as disk:
+        with pytest.raises(OSError, match="No space left") as caught:
+            partitions.run(context(workers=2), work, cut)
+        assert "the disk is full" in str(full_disk(caught.value, disk))
+        before = calls(log)
+        finished = [path for path in disk.iterdir() if not path.name.startswith(".")]
+        assert finished
+        remount(disk, f"size={200_000 * len(cut)}")
+        assert len(sizes(partitions.run(context(workers=1), work, cut))) == 500
+        assert calls(log) == before + len(cut) - len(finished)
 
 
 def test_a_damaged_part_is_named_and_done_again(documents: Path, context: Any, tmp_path: Path) -> None:

@@ -75,6 +75,27 @@ def replace_version(stage: Stage, version: int) -> Stage:
     return Stage(stage.name, version, stage.gpus, stage.function)
 
 
+def has_earlier(road: Road, *, force: tuple[str, ...] = ()) -> bool:
+    last, ran, _ = road.run(force)
+    assert "join" in ran
+    execution = Store(Workspace(road.root)).execution(last.path)
+    assert execution is not None
+    return bool(execution.measured["earlier"])
+
+
+def test_a_node_is_given_its_intact_earlier_artifact_of_the_same_settings(tmp_path: Path) -> None:
+    road = new_road(tmp_path / "ws", join=toy.JoinConfig(noise=True))  # each artifact replaces what was there
+    assert not has_earlier(road), "there is none"
+    (road.root / "a.txt").write_text("Z")
+    assert has_earlier(road)
+    assert not has_earlier(road, force=("join",)), "a forced node does all its work"
+    assert not has_earlier(replace(road, join=toy.JoinConfig(noise=True, separator="-"))), "other settings"
+    (road.root / "a.txt").write_text("Y")
+    for text in (road.root / "artifacts" / "join").glob("*/text.txt"):
+        text.write_text("damaged")
+    assert not has_earlier(road), "damaged ones do not count"
+
+
 @pytest.mark.parametrize("victim", ["text.txt", MANIFEST])
 def test_a_flipped_byte_is_seen_and_mended(road: Road, victim: str) -> None:
     (folder,) = (road.root / "artifacts" / "copy.b").iterdir()

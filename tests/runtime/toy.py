@@ -63,6 +63,7 @@ def copy(ctx: Context, config: CopyConfig, files: InputFiles) -> Text:
 @stage("join", version=1, gpus=1)
 def join(ctx: Context, config: JoinConfig, one: Text, others: dict[str, Text]) -> Text:
     (ctx.work / "started").write_text(str(os.getpid()))
+    ctx.measured("earlier", float(ctx.earlier is not None))
     for second in range(round(config.seconds * 20)):
         ctx.progress(second, config.seconds * 20, "ticks")
         time.sleep(0.05)
