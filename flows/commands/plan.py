@@ -16,6 +16,7 @@ from flows.arguments import add_config, add_json, config_arguments
 from tasks.runtime.visible import visible
 
 if TYPE_CHECKING:
+    from pipeline_config.pipeline import PipelineConfig
     from tasks.runtime.planning import PlannedNode
 
 
@@ -35,9 +36,10 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_checked(config_arguments(args))
     nodes = plan_road(loaded, args.force).nodes
     if args.json:
-        print(json.dumps({"nodes": [as_json(node) for node in nodes]}, indent=1))
+        memory = {"select_bytes_a_document": select_bytes(loaded.config)}
+        print(json.dumps({"nodes": [as_json(node) for node in nodes], **memory}, indent=1))
     else:
-        print(visible("\n".join(as_lines(nodes))))
+        print(visible("\n".join([*as_lines(nodes), *select_lines(loaded.config, nodes)])))
     return 0
 
 
@@ -90,3 +92,27 @@ def as_lines(nodes: list[PlannedNode]) -> list[str]:
             f"{size(sum(one.disk_bytes for one in known))} on disk{partly}. Nothing has been run."
         )
     return lines
+
+
+def select_bytes(config: PipelineConfig) -> int:
+    """What grows with the corpus in the memory of `select`, a document."""
+    from tasks.curation.footprint import bytes_a_document
+    from tasks.dedup.bands import bands_of
+
+    near = config.select.near_duplicates
+    return bytes_a_document(bands_of(near, config.measure.signature.permutations).bands if near else 0)
+
+
+def select_lines(config: PipelineConfig, nodes: list[PlannedNode]) -> list[str]:
+    """The memory that `select` will take, if it runs; in all where the number of documents is known."""
+    from tasks.runtime.units import size
+
+    by_name = {node.node: node for node in nodes}
+    if by_name["select"].action != "run":
+        return []
+    each = select_bytes(config)
+    known = [by_name[name].artifact for name in ("clean", "ingest.corpus") if by_name[name].certain]
+    if not known:
+        return [f"select holds {each} bytes a document in memory."]
+    documents = known[0].metrics["account"]["documents_kept"]
+    return [f"select holds {each} bytes a document in memory, {size(each * documents)} for {documents} documents."]

@@ -47,7 +47,7 @@ def raise_unpicklable(item: int) -> int:
 
 @dataclass(frozen=True)
 class Sized:
-    """Writes the texts' sizes, and notes each call; it can fail at a partition, be killed at one once, or fill disks."""
+    """Writes sizes of texts and notes each call; it can fail at a partition, be killed at one once, or fill disks."""
 
     log: Path
     fail_at: int = -1
