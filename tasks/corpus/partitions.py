@@ -94,7 +94,7 @@ def cut(documents: Path, size: int | None = None) -> list[Partition]:
         for group in range(footer.num_row_groups):
             rows += footer.row_group(group).num_rows
             held += footer.row_group(group).column(text).total_uncompressed_size
-            if held >= size or group + 1 == footer.num_row_groups:
+            if rows and (held >= size or group + 1 == footer.num_row_groups):
                 found.append(Partition(shard, first, group + 1, rows, held, digest))
                 first, rows, held = group + 1, 0, 0
     return found

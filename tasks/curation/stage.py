@@ -10,7 +10,7 @@ from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
 
-@stage("clean", version=2)
+@stage("clean", version=2, incremental=True)
 def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     """Edit every document and count every byte cut or inserted. A document of which nothing is left is dropped."""
     from tasks.curation.clean import run
@@ -30,7 +30,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
 
 
-@stage("measure", version=2)
+@stage("measure", version=2, incremental=True)
 def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
     """Statistics, language, perplexity and MinHash signature of every document.
 

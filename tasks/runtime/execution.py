@@ -116,7 +116,8 @@ class Session:
         out.mkdir(parents=True)
         keep.mkdir(exist_ok=True)
         recipe = stage.recipe(node, arguments)
-        earlier = None if selects(self.force, node) else self.store.earlier(recipe)  # forced is done from the ground up
+        afresh = not stage.incremental or selects(self.force, node)
+        earlier = None if afresh else self.store.earlier(recipe)
         job = stage.job(node, arguments, out, keep, earlier)
         measured: dict[str, float] = {}
         started = datetime.now(UTC).isoformat(timespec="seconds")

@@ -126,6 +126,8 @@ class Stage(Generic[P, A_co]):
     version: int
     gpus: float
     function: Callable[Concatenate[Context, P], A_co]
+    incremental: bool = False
+    """Whether it takes from an earlier artifact what is the same in it (`Context.earlier`)."""
 
     @property
     def address(self) -> str:
@@ -201,12 +203,12 @@ class Stage(Generic[P, A_co]):
 
 
 def stage(
-    name: str, *, version: int, gpus: float = 0.0
+    name: str, *, version: int, gpus: float = 0.0, incremental: bool = False
 ) -> Callable[[Callable[Concatenate[Context, P], A]], Stage[P, A]]:
     """Make a stage of a function. Raise `version` whenever the same arguments give other bytes."""
 
     def wrap(function: Callable[Concatenate[Context, P], A]) -> Stage[P, A]:
-        return Stage(name=name, version=version, gpus=gpus, function=function)
+        return Stage(name=name, version=version, gpus=gpus, function=function, incremental=incremental)
 
     return wrap
 

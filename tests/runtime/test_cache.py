@@ -72,7 +72,7 @@ def test_a_stage_version_is_named(road: Road, monkeypatch: pytest.MonkeyPatch) -
 
 
 def replace_version(stage: Stage, version: int) -> Stage:
-    return Stage(stage.name, version, stage.gpus, stage.function)
+    return replace(stage, version=version)
 
 
 def has_earlier(road: Road, *, force: tuple[str, ...] = ()) -> bool:

@@ -60,7 +60,7 @@ def copy(ctx: Context, config: CopyConfig, files: InputFiles) -> Text:
     return ctx.finish(Text, metrics={"length": len(text)})
 
 
-@stage("join", version=1, gpus=1)
+@stage("join", version=1, gpus=1, incremental=True)
 def join(ctx: Context, config: JoinConfig, one: Text, others: dict[str, Text]) -> Text:
     (ctx.work / "started").write_text(str(os.getpid()))
     ctx.measured("earlier", float(ctx.earlier is not None))
