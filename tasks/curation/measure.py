@@ -37,8 +37,7 @@ SIGNATURES = "signatures/signatures.npy"
 FITTED = "fitted"
 
 KEYS = ("id", "source", "text_digest")
-OF_THE_CORPUS = ("bits_per_byte",)
-"""Columns that follow from fitted state."""
+"""What a document is told by; the other columns are facts."""
 
 
 def run(ctx: Context, config: MeasureConfig, documents: Path, lid_model: InputFile) -> int:
