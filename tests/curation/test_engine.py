@@ -213,8 +213,8 @@ def test_emptied_documents_and_their_partition_stay_in_the_account(road: Callabl
 @pytest.mark.long
 def test_one_document_of_100_megabytes(road: Callable[..., SimpleNamespace]):
     random = np.random.default_rng(1)
-    words = np.array("bucket key the of policy is log access network rule storage and to with a for".split())
-    long = "\n".join(" ".join(words[random.integers(0, len(words), 14)]) for _ in range(1_400_000))
+    words = np.array([*"abcdefgh", "bucket", "key", "the", "of", "policy", "storage", "network", "access"])
+    long = "\n".join(" ".join(words[random.integers(0, len(words), 14)]) for _ in range(1_900_000))
     assert len(long) > 100_000_000
     made = road({("notes", 0): long, ("notes", 1): "the log of the bucket is the key of the policy"})
     assert made.clean.metrics["account"]["bytes_kept"] > 100_000_000
