@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.dedup import kernels
-from tasks.dedup.kernels import ASK, SINGLE, WORD
+from tasks.dedup.kernels import ASK, SEPARATOR, SINGLE, WORD
 
 Hashes = NDArray[np.uint64]
 Offsets = NDArray[np.int64]
@@ -107,8 +107,26 @@ def _hashed(column: pa.Array, *, ready: bool) -> tuple[Words, NDArray[np.bool_]]
     # Two words of one byte need a byte between them, and a word that needs none has two bytes or more.
     hashes = np.empty(int(borders[-1] - borders[0]) // 2 + len(column) + 1, np.uint64)
     offsets = np.zeros(len(column) + 1, np.int64)
-    unknown = kernels.hash_words(data, borders, table.classes, table.fold, table.order, mixed, ready, hashes, offsets)
+    unknown = kernels.hash_words(
+        data, borders, table.classes, table.fold, table.order, mixed, ready, hashes, offsets, np.zeros(0, np.int64)
+    )
     return Words(hashes[: offsets[-1]], offsets), unknown
+
+
+def hash_units(texts: Texts) -> tuple[Words, Offsets]:
+    """The *units* of texts as they stand, and where each begins in the bytes of its text (W,).
+
+    A unit ends at white space; a Han, Kana, Thai, Lao or Khmer code point is one by itself. Case, marks and punctuation
+    count: equal units are equal bytes.
+    """
+    column = arrow(texts)
+    data, borders = buffers(column)
+    classes, mixed = _unit_classes()
+    hashes = np.empty(int(borders[-1] - borders[0]) // 2 + len(column) + 1, np.uint64)
+    offsets, starts = np.zeros(len(column) + 1, np.int64), np.empty(len(hashes), np.int64)
+    table = alphabet()
+    kernels.hash_words(data, borders, classes, table.fold, table.order, mixed, True, hashes, offsets, starts)
+    return Words(hashes[: offsets[-1]], offsets), starts[: offsets[-1]]
 
 
 @cache
@@ -134,6 +152,15 @@ def alphabet() -> Alphabet:
     for first, last in _EACH_A_WORD:
         table.classes[first : last + 1] *= SINGLE
     return table
+
+
+@cache
+def _unit_classes() -> tuple[NDArray[np.uint8], Hashes]:
+    """The classes of code points where units end at white space, and `mix` of the ASCII characters."""
+    classes = np.full(0x110000, WORD, np.uint8)
+    classes[[code for code in range(0x3001) if chr(code).isspace()]] = SEPARATOR
+    classes[alphabet().classes == SINGLE] = SINGLE
+    return classes, np.array([kernels.mix(np.uint64(code)) for code in range(128)], np.uint64)
 
 
 @cache
