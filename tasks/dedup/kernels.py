@@ -142,6 +142,17 @@ def sign(hashes, offsets, size, multipliers, increments, minima):  # type: ignor
 
 
 @compiled
+def band_keys(signatures, rows, keys):  # type: ignore[no-untyped-def]
+    """Keys (N, bands) of bands of `rows` values of signatures (N, K)."""
+    for text in range(len(signatures)):
+        for band in range(keys.shape[1]):
+            key = _U64(0)
+            for row in range(band * rows, (band + 1) * rows):
+                key = mix(key * WORD_BASE + _U64(signatures[text, row]))
+            keys[text, band] = key
+
+
+@compiled
 def common(one, other, needed):  # type: ignore[no-untyped-def]
     """How many values two ascending arrays of distinct ones share; fewer where `needed` is out of reach."""
     i = j = count = 0
