@@ -362,8 +362,20 @@ class NearDuplicatesConfig(Section):
     is passed over."""
 
 
+class RepeatedPassagesConfig(Section):
+    """Cut passages that stand word for word in an earlier document that is kept (Lee et al. 2022, arXiv 2107.06499).
+
+    In law, licensing and standards a repeated passage is content: look at what would be cut before it is.
+    """
+
+    min_words: int = Field(default=50, ge=1)
+    """Words of a passage, at least; Lee et al. take 50 tokens. Words end at white space; case and punctuation count."""
+    report_only: bool = True
+    """Show cost and samples, and cut nothing."""
+
+
 class SelectConfig(Section):
-    """Decisions in this order: rules, decontamination, exact duplicates, near-duplicates."""
+    """Decisions in this order: rules, decontamination, exact duplicates, near-duplicates, repeated passages."""
 
     rules: tuple[RuleEntry, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
@@ -373,6 +385,8 @@ class SelectConfig(Section):
     """Keep one of several documents with the same text."""
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
     """Null: keep them."""
+    repeated_passages: RepeatedPassagesConfig | None = None
+    """Null: do not look for them. What comes first in the order of `priority` stays."""
     priority: tuple[str, ...] = ()
     """Sources whose documents stay when duplicates are dropped, the most wanted first; then the rest. Within one
     priority the longest text stays, then that with the lowest id."""

@@ -122,6 +122,12 @@ def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: M
         copies = pc.sum(pc.equal(pq.read_table(corpus.path / "ledger.parquet", columns=["matched_id"])[0], document))
         note = f"; {copies} documents were dropped as its duplicates" if copies.as_py() else ""
         lines.append(Line("select", f"kept{note}"))
+        trimmed = corpus.path / "cuts.parquet"
+        for cut in _rows(trimmed, document) if trimmed.exists() else ():
+            where = reference(cut["matched_id"])
+            lines.append(
+                Line("select", f"{_bytes(cut['bytes'], 0)} from byte {cut['start']} on, which stand in {where}")
+            )
         return _fate(row, "kept", lines)
     lines.append(Line("select", f"dropped: {_dropped(ledger)}"))
     return _fate(row, "dropped", lines)

@@ -1,4 +1,4 @@
-"""Select: decisions only. Rules, then decontamination (leak safety first), then exact and near duplicates.
+"""Select: decisions only. Rules, decontamination (leak safety first), exact and near duplicates, repeated passages.
 
 So every duplicate that is dropped names a document that is kept, and no held-out text decides which copy stays.
 """
@@ -28,6 +28,7 @@ from tasks.curation.ledger import Ledger
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
 from tasks.curation.measured import MeasuredColumns
 from tasks.curation.measures.statistics import statistics
+from tasks.curation.passages import Passages, find_passages
 from tasks.curation.rules.verdict import Measured, Verdict
 from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
@@ -122,13 +123,15 @@ def run(
     decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel)
     with Scratch(out, index_memory) as scratch:
         _drop_duplicates(config, documents, measures, measured, shingle_size, funnel, scratch)
+    passages = _cut_passages(config, documents, measured, funnel, out, index_memory)
 
     ledger.write(out / "ledger.parquet")
-    write_sorted(out / "documents", _kept(documents, ledger.kept), int(funnel.sizes[ledger.kept].sum()))
+    account = _account(ledger.kept, funnel.sizes, passages.cut)
+    write_sorted(out / "documents", _kept(documents, ledger.kept, passages), account.bytes_kept)
     return {
-        "account": _account(ledger.kept, funnel.sizes).model_dump(),
+        "account": account.model_dump(),
         "steps": funnel.steps,
-        "sources": _by_source(measured["source"], ledger.kept, funnel.sizes),
+        "sources": _by_source(measured["source"], ledger.kept, funnel.sizes, passages.cut),
         "decontamination": decontaminated,
         "fitted": [asdict(one) for one in fitted],
     }
@@ -297,6 +300,30 @@ def _near(
     return walked, figures
 
 
+def _cut_passages(
+    config: SelectConfig, documents: Path, measured: Measured, funnel: Funnel, out: Path, memory: int
+) -> Passages:
+    """Find passages that repeat others, and drop documents of which nothing else is left; `_kept` cuts the rest."""
+    ledger = funnel.ledger
+    settings, none = config.repeated_passages, Passages.none(len(ledger.kept))
+    if settings is None:
+        return none
+    ids = ledger.table()["id"].combine_chunks()
+    order = _order(config, measured, ledger.kept)
+    found = find_passages(settings, partial(_texts, documents, ledger.kept.copy()), order, ids, out, memory)
+    figures = found.figures(funnel.sizes, report_only=settings.report_only)
+    taken = none if settings.report_only else found
+    emptied = np.flatnonzero(taken.emptied)
+    matched = _objects([ids[taken.cuts[row][0].document].as_py() for row in emptied.tolist()])
+    ledger.drop(emptied, "repeated_passages", reason="all of it stands in other documents", matched=matched)
+    taken.cut[emptied] = 0
+    funnel.add("repeated_passages", taken.emptied, **figures)
+    funnel.steps[-1]["bytes"] += int(taken.cut.sum())
+    if not settings.report_only:
+        found.write(out / "cuts.parquet", ids)
+    return taken
+
+
 def _order(config: SelectConfig, measured: Measured, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The kept documents by priority of source, longest text first, id (rows are in order of id)."""
     priority = np.full(len(kept), len(config.priority), np.int64)
@@ -332,31 +359,33 @@ def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray
         row += batch.num_rows
 
 
-def _kept(documents: Path, kept: NDArray[np.bool_]) -> Iterator[pa.Table]:
+def _kept(documents: Path, kept: NDArray[np.bool_], passages: Passages) -> Iterator[pa.Table]:
     row = 0
     for batch in iter_documents(documents):
-        yield pa.Table.from_batches([batch.filter(pa.array(kept[row : row + batch.num_rows]))])
+        left = passages.applied(batch, row).filter(pa.array(kept[row : row + batch.num_rows]))
+        yield pa.Table.from_batches([left])
         row += batch.num_rows
 
 
-def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Account:
+def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64], cut: NDArray[np.int64]) -> Account:
     return Account(
         documents_in=len(kept),
         documents_kept=int(kept.sum()),
         documents_dropped=int((~kept).sum()),
         bytes_in=int(sizes.sum()),
-        bytes_kept=int(sizes[kept].sum()),
+        bytes_kept=int(sizes[kept].sum() - cut.sum()),
         bytes_dropped=int(sizes[~kept].sum()),
+        bytes_cut=int(cut.sum()),
     ).check()
 
 
 def _by_source(
-    sources: NDArray[np.object_], kept: NDArray[np.bool_], sizes: NDArray[np.int64]
+    sources: NDArray[np.object_], kept: NDArray[np.bool_], sizes: NDArray[np.int64], cut: NDArray[np.int64]
 ) -> dict[str, dict[str, int]]:
     names = pc.unique(pa.array(sources)).sort().to_pylist()
     return {
         name: {
-            **_account(kept[sources == name], sizes[sources == name]).model_dump(
+            **_account(kept[sources == name], sizes[sources == name], cut[sources == name]).model_dump(
                 include={"documents_in", "documents_kept", "bytes_in", "bytes_kept"}
             )
         }

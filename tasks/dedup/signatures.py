@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.dedup import kernels
-from tasks.dedup.shingles import mix
 from tasks.dedup.words import Hashes, Words
 
 Signatures = NDArray[np.uint32]
@@ -39,8 +38,6 @@ def band_keys(signatures: Signatures, bands: int, rows: int) -> Hashes:
     count, width = signatures.shape
     if bands * rows > width:
         raise ValueError(f"{bands} bands of {rows} rows: expected at most the {width} permutations.")
-    parts = signatures[:, : bands * rows].reshape(count, bands, rows)
-    keys = np.zeros((count, bands), np.uint64)
-    for row in range(rows):
-        keys = mix(keys * kernels.WORD_BASE + parts[:, :, row])
+    keys = np.empty((count, bands), np.uint64)
+    kernels.band_keys(signatures, rows, keys)
     return keys

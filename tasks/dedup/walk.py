@@ -87,20 +87,25 @@ def find_near_duplicates(
 
     `words` (N,) are counted as by `hash_words`; `signatures` (N, K) may be a memory-mapped file.
     """
-    walked = Walked(np.full(len(words), KEPT, np.int64), np.zeros(len(words)))
     long = words[order] >= minimum_words
-    _walk_short(order[~long & (words[order] > 0)], signatures, read, walked, scratch)
+    short = _of_equal_signatures(order[~long & (words[order] > 0)], signatures, scratch)
     order = order[long]
     buckets = fill_buckets(_keys(signatures, order, shape, scratch), scratch)
     shared = np.flatnonzero((buckets.slots >= 0).any(axis=1))
     order = order[shared]
     slots = np.take(buckets.slots, shared, axis=0, out=scratch.array((len(shared), shape.bands), np.int32))
-    walked.candidates += len(order)
+    rows = np.sort(np.concatenate((short, order)))
+    sets = _shingle(rows, words, read, shingle_size, scratch)
+
+    walked = Walked(np.full(len(words), KEPT, np.int64), np.zeros(len(words)), candidates=len(rows))
+    _, first, inverse = np.unique(sets.whole[np.searchsorted(rows, short)], return_index=True, return_inverse=True)
+    again = short[first[inverse]] != short
+    walked.matched[short[again]], walked.jaccard[short[again]] = short[first[inverse]][again], 1.0
+
     starts = np.concatenate(([0], np.cumsum(buckets.counts)))
-    sets, place = _shingle(order, words, read, shingle_size, scratch)
     matched, held = np.full(len(order), KEPT, np.int64), np.zeros(len(buckets.counts), np.int64)
     members = scratch.array(int(starts[-1]), np.int32)
-    similarity = np.zeros(len(order))
+    similarity, place = np.zeros(len(order)), np.searchsorted(rows, order)
     walked.verified = kernels.walk(
         slots, starts, sets.values, sets.offsets, place, threshold, members, held, matched, similarity
     )
@@ -109,8 +114,8 @@ def find_near_duplicates(
     walked.jaccard[order] = similarity
     for bucket in sorted(np.flatnonzero(buckets.counts > max_bucket), key=lambda b: (-buckets.counts[b], b)):
         band = int(buckets.bands[bucket])
-        first = order[np.argmax(slots[:, band] == bucket)]
-        walked.large.append(Bucket(band, int(buckets.counts[bucket]), int(first)))
+        first_of_it = order[np.argmax(slots[:, band] == bucket)]
+        walked.large.append(Bucket(band, int(buckets.counts[bucket]), int(first_of_it)))
     return walked
 
 
@@ -120,17 +125,17 @@ def fill_buckets(keys: Hashes, scratch: Scratch) -> Buckets:
     slots[:] = -1
     counts, bands, filled = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for band, own in enumerate(keys):
-        ordered = np.sort(own)
-        again = ordered[1:][ordered[1:] == ordered[:-1]]
-        repeated = again[np.append(True, again[1:] != again[:-1])[: len(again)]]
-        if not len(repeated):
-            continue
-        place = np.minimum(np.searchsorted(repeated, own), len(repeated) - 1)
-        found = np.flatnonzero(repeated[place] == own)
-        slots[found, band] = filled + place[found]
-        counts.append(np.bincount(place[found], minlength=len(repeated)))
-        bands.append(np.full(len(repeated), band))
-        filled += len(repeated)
+        by_key = np.argsort(own)
+        ordered = own[by_key]
+        same = ordered[1:] == ordered[:-1]
+        behind, before = np.append(False, same), np.append(same, False)[: len(own)]
+        behind = behind[: len(own)]
+        shared = before | behind
+        number = np.cumsum(before & ~behind)[shared] - 1
+        slots[by_key[shared], band] = filled + number
+        counts.append(np.bincount(number))
+        bands.append(np.full(len(counts[-1]), band))
+        filled += len(counts[-1])
         assert filled < 1 << 31, "more buckets than their numbers can tell apart"
     return Buckets(slots, np.concatenate(counts), np.concatenate(bands))
 
@@ -145,36 +150,25 @@ def _keys(signatures: Signatures, order: Offsets, shape: Bands, scratch: Scratch
     return keys
 
 
-def _walk_short(order: Offsets, signatures: Signatures, read: Read, walked: Walked, scratch: Scratch) -> None:
-    """Match each short text with the first of the same words; only texts of equal signatures are read."""
+def _of_equal_signatures(order: Offsets, signatures: Signatures, scratch: Scratch) -> Offsets:
+    """Those of short texts that may have the words of another: the same words have the same signature."""
     keys = _keys(signatures, order, Bands(1, signatures.shape[1]), scratch)[0]
     _, same, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    order = order[counts[same] > 1]
-    wanted = np.zeros(len(walked.matched), bool)
-    wanted[order] = True
-    whole = np.zeros(len(walked.matched), np.uint64)
-    for rows, texts in read(wanted) if len(order) else ():
-        whole[rows] = shingles(texts).whole
-    _, first, inverse = np.unique(whole[order], return_index=True, return_inverse=True)
-    twin = order[first[inverse]]
-    repeated = twin != order
-    walked.candidates += len(order)
-    walked.matched[order[repeated]], walked.jaccard[order[repeated]] = twin[repeated], 1.0
+    found: Offsets = order[counts[same] > 1]
+    return found
 
 
-def _shingle(order: Offsets, words: Offsets, read: Read, size: int, scratch: Scratch) -> tuple[Shingles, Offsets]:
-    """The shingle sets of documents, and for each in the order of the walk which of them is its."""
-    rows = np.sort(order)
+def _shingle(rows: Offsets, words: Offsets, read: Read, size: int, scratch: Scratch) -> Shingles:
+    """The shingle sets of documents `rows`, ascending."""
     values = scratch.array(int(np.maximum(words[rows] - size + 1, 1).sum()), np.uint64)
-    offsets = np.zeros(len(rows) + 1, np.int64)
+    offsets, whole = np.zeros(len(rows) + 1, np.int64), np.zeros(len(rows), np.uint64)
     wanted = np.zeros(len(words), bool)
     wanted[rows] = True
     done = 0
     for _, texts in read(wanted) if len(rows) else ():
-        part = shingles(texts, size)
-        start = offsets[done]
+        part, start = shingles(texts, size), offsets[done]
         values[start : start + len(part.values)] = part.values
         offsets[done + 1 : done + len(part) + 1] = start + part.offsets[1:]
+        whole[done : done + len(part)] = part.whole
         done += len(part)
-    empty = np.zeros(0, np.int64)
-    return Shingles(values[: offsets[-1]], offsets, empty, empty.astype(np.uint64)), np.searchsorted(rows, order)
+    return Shingles(values[: offsets[-1]], offsets, words[rows], whole)

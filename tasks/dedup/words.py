@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.dedup import kernels
-from tasks.dedup.kernels import ASK, SINGLE, WORD
+from tasks.dedup.kernels import ASK, SEPARATOR, SINGLE, WORD
 
 Hashes = NDArray[np.uint64]
 Offsets = NDArray[np.int64]
@@ -95,10 +95,8 @@ def arrow(texts: Texts) -> pa.Array:
 def buffers(column: pa.Array) -> tuple[NDArray[np.uint8], Offsets]:
     """The UTF-8 bytes under a `large_string` array, and where each text begins and the last one ends; no copy."""
     _, offsets, data = column.buffers()
-    if not len(column):
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    borders = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8), borders
+    borders = np.frombuffer(offsets or bytes(8), np.int64)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data or b"", np.uint8), borders
 
 
 def _hashed(column: pa.Array, *, ready: bool) -> tuple[Words, NDArray[np.bool_]]:
@@ -107,33 +105,61 @@ def _hashed(column: pa.Array, *, ready: bool) -> tuple[Words, NDArray[np.bool_]]
     # Two words of one byte need a byte between them, and a word that needs none has two bytes or more.
     hashes = np.empty(int(borders[-1] - borders[0]) // 2 + len(column) + 1, np.uint64)
     offsets = np.zeros(len(column) + 1, np.int64)
-    unknown = kernels.hash_words(data, borders, table.classes, table.fold, table.order, mixed, ready, hashes, offsets)
+    unknown = kernels.hash_words(
+        data, borders, table.classes, table.fold, table.order, mixed, ready, hashes, offsets, np.zeros(0, np.int64)
+    )
     return Words(hashes[: offsets[-1]], offsets), unknown
+
+
+def hash_units(texts: Texts) -> tuple[Words, Offsets]:
+    """The *units* of texts as they stand, and where each begins in the bytes of its text (W,).
+
+    A unit ends at white space; a Han, Kana, Thai, Lao or Khmer code point is one by itself. Case, marks and punctuation
+    count: equal units are equal bytes.
+    """
+    column = arrow(texts)
+    data, borders = buffers(column)
+    classes, mixed = _unit_classes()
+    hashes = np.empty(int(borders[-1] - borders[0]) // 2 + len(column) + 1, np.uint64)
+    offsets, starts = np.zeros(len(column) + 1, np.int64), np.empty(len(hashes), np.int64)
+    table = alphabet()
+    kernels.hash_words(data, borders, classes, table.fold, table.order, mixed, True, hashes, offsets, starts)
+    return Words(hashes[: offsets[-1]], offsets), starts[: offsets[-1]]
 
 
 @cache
 def alphabet() -> Alphabet:
     """Classes, lower case, and canonical combining classes of all code points, from the interpreter's Unicode data."""
     table = Alphabet(np.zeros(0x110000, np.uint8), np.arange(0x110000, dtype=np.uint32), np.zeros(0x110000, np.uint8))
-    seconds = [code for part in _COMPOSE for code in part]
-    for code in (code for part in _ASSIGNED for code in part):
-        character = chr(code)
-        category, lower = unicodedata.category(character), character.lower()
-        if category[0] in "LM" or category == "Nd":
-            table.classes[code] = WORD
-        if len(lower) == 1 and unicodedata.is_normalized("NFC", character):
-            table.fold[code] = ord(lower)
+    codes = [code for part in _ASSIGNED for code in part]
+    characters = [chr(code) for code in codes]
+    categories = [unicodedata.category(character) for character in characters]
+    table.classes[codes] = [WORD * (category[0] in "LM" or category == "Nd") for category in categories]
+    lower = [character.lower() for character in characters]
+    table.fold[codes] = [ord(folded) if len(folded) == 1 else 0 for folded in lower]
+    ask = [ord("Σ"), *(code for part in _COMPOSE for code in part)]
+    ask += [code for code, folded in zip(codes, lower, strict=True) if len(folded) != 1]
+    for code, character, category in zip(codes, characters, categories, strict=True):
+        if category[0] == "M":  # no other has a combining class
             table.order[code] = unicodedata.combining(character)
-        else:
-            table.order[code] = ASK
         parts = unicodedata.decomposition(character).split()
-        if len(parts) == 2 and parts[0][0] != "<":  # a canonical decomposition
-            seconds.append(int(parts[1], 16))
-    table.order[[*seconds, ord("Σ")]] = ASK
+        if parts and parts[0][0] != "<":  # a canonical decomposition
+            ask += [int(second, 16) for second in parts[1:]]
+            ask += [] if unicodedata.is_normalized("NFC", character) else [code]
+    table.order[ask] = ASK
     table.classes[ord("_")] = WORD
     for first, last in _EACH_A_WORD:
         table.classes[first : last + 1] *= SINGLE
     return table
+
+
+@cache
+def _unit_classes() -> tuple[NDArray[np.uint8], Hashes]:
+    """The classes of code points where units end at white space, and `mix` of the ASCII characters."""
+    classes = np.full(0x110000, WORD, np.uint8)
+    classes[[code for code in range(0x3001) if chr(code).isspace()]] = SEPARATOR
+    classes[alphabet().classes == SINGLE] = SINGLE
+    return classes, np.array([kernels.mix(np.uint64(code)) for code in range(128)], np.uint64)
 
 
 @cache

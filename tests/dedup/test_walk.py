@@ -12,11 +12,12 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.dedup import kernels
 from tasks.dedup.bands import Bands
 from tasks.dedup.scratch import Scratch
 from tasks.dedup.shingles import jaccard, shingles
 from tasks.dedup.signatures import sign
-from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
+from tasks.dedup.walk import KEPT, Walked, fill_buckets, find_near_duplicates
 from tasks.dedup.words import hash_words
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=14).map(" ".join)
@@ -164,6 +165,25 @@ def test_a_jaccard_of_exactly_the_threshold_is_enough():
     """20 of 25 shingles, all of the shorter text's."""
     assert near([numbers(0, 29), numbers(0, 24)]) == [KEPT, 0]
     assert near([numbers(0, 30), numbers(0, 24)]) == [KEPT, KEPT]
+
+
+def test_buckets_are_numbered_band_by_band_where_a_key_occurs_twice(tmp_path: Path):
+    keys = np.array([[1, 1, 2, 2, 3], [5, 6, 5, 7, 5]], np.uint64)
+    with Scratch(tmp_path, 1000) as scratch:
+        buckets = fill_buckets(keys, scratch)
+    assert buckets.slots.tolist() == [[0, 2], [0, -1], [1, 2], [1, -1], [-1, 2]]
+    assert (buckets.counts.tolist(), buckets.bands.tolist()) == ([2, 2, 3], [0, 0, 1])
+
+
+def test_of_two_equally_near_texts_the_earlier_one_is_named_though_its_band_is_later():
+    """Texts 0 and 1 share half of 2's shingles each; 1 is met first."""
+    slots = np.array([[-1, 1], [0, -1], [0, 1]], np.int32)
+    values, offsets = np.array([1, 2, 3, 4, 1, 2, 3, 4], np.uint64), np.array([0, 2, 4, 8])
+    members, held = np.zeros(4, np.int32), np.zeros(2, np.int64)
+    matched, similarity = np.full(3, KEPT, np.int64), np.zeros(3)
+    starts, sets = np.array([0, 2, 4]), np.arange(3)
+    assert kernels.walk(slots, starts, values, offsets, sets, 0.5, members, held, matched, similarity) == 2
+    assert (matched.tolist(), similarity.tolist()) == ([KEPT, KEPT, 0], [0, 0, 0.5])
 
 
 def test_a_large_bucket_is_named_and_nothing_in_it_is_passed_over():
