@@ -30,7 +30,7 @@ class PerplexityConfig(Section):
     """Bytes that an n-gram spans: a byte is predicted from the order − 1 bytes before it. One more: 6 % fewer
     bits, a model larger by 70 % and slower by a third (4 MB of technical text in 15 languages)."""
     sample_bytes: int = Field(default=4_000_000, ge=1)
-    """Bytes of text that each of the two models is trained on, more or less; fitting takes 40 bytes of memory for each."""
+    """Bytes of text that each of the two models is trained on, more or less; 40 bytes of memory each."""
     reference: tuple[str, ...] = ()
     """Names of the sources that the models are trained on, such as text known to be clean; empty = all."""
 

@@ -9,11 +9,15 @@ from pydantic import Field, model_validator
 from pipeline_config.base import Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(ge=0)]
 
 
 class RuleSection(Section):
     """What every rule takes."""
 
+    name: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = ""
+    """What its step is called in funnel and ledger: lower-case letters, digits, `_`. Empty = its kind; of several rules
+    of one kind the second is `kind_2`."""
     sources: tuple[str, ...] = ()
     """Names of the sources whose documents it judges; empty = all."""
     min_words: int = Field(default=0, ge=0)
@@ -22,6 +26,14 @@ class RuleSection(Section):
     """Documents with fewer non-blank lines are not judged."""
     report_only: bool = False
     """Count what it would drop, and drop nothing."""
+
+
+class CharactersRule(RuleSection):
+    """Code points of a document; CCNet: at least 300."""
+
+    kind: Literal["characters"]
+    minimum: int = Field(default=300, ge=0)
+    """Code points a document needs."""
 
 
 class WordCountRule(RuleSection):
@@ -158,8 +170,8 @@ class TopNgramsRule(RuleSection):
     """Share of characters in the most frequent word 2-, 3- and 4-gram; Gopher: at most 0.20, 0.18, 0.16."""
 
     kind: Literal["top_ngrams"]
-    maximum: tuple[Share, Share, Share] = (0.20, 0.18, 0.16)
-    """Shares of characters, for 2-, 3- and 4-grams."""
+    maximum: tuple[Ratio, Ratio, Ratio] = (0.20, 0.18, 0.16)
+    """Shares of characters, for 2-, 3- and 4-grams. Occurrences that overlap count each: it can be above 1."""
 
 
 class DuplicateNgramsRule(RuleSection):
@@ -228,7 +240,8 @@ class PerplexityRule(RuleSection):
 
 
 Rule = Annotated[
-    WordCountRule
+    CharactersRule
+    | WordCountRule
     | MeanWordLengthRule
     | LongestWordRule
     | SymbolsRule
@@ -252,6 +265,49 @@ Rule = Annotated[
     | PerplexityRule,
     Field(discriminator="kind"),
 ]
+
+MODEL_RULES = (LanguageRule, PerplexityRule)
+"""Rules over what a model says of a text; the others look at its statistics alone."""
+
+
+class PresetRules(Section):
+    """Published rules with the thresholds of their source, each a step of its own. Made for English web pages: look at
+    what each would drop of your text before it is on."""
+
+    kind: Literal["preset"]
+    name: Literal["c4", "gopher_quality", "gopher_repetition", "fineweb", "ccnet"]
+    """C4 (Raffel et al. 2020), Gopher (Rae et al. 2021), FineWeb (Penedo et al. 2024), CCNet (Wenzek et al. 2020). What
+    C4 does to lines is an edit: `drop_lines`."""
+    sources: tuple[str, ...] = ()
+    """Names of the sources whose documents the rules judge; empty = all."""
+    report_only: bool = False
+    """Count what each would drop, and drop nothing."""
+
+
+class DomainRules(Section):
+    """The thresholds of Gopher, C4 and FineWeb, widened until they cost hardly any of the labelled training texts.
+
+    All are widened to the same quantile of these texts, the strictest at which no more than `maximum_cost` of them fall
+    to all rules together. Without labelled training texts: to median ± `deviations` · MAD of the corpus, report only
+    until `confirmed`."""
+
+    kind: Literal["domain"]
+    maximum_cost: Share = 0.01
+    """Share of the labelled training texts that may fall to all rules together."""
+    deviations: float = Field(default=5.0, gt=0)
+    """Median absolute deviations, unscaled, where there are no labelled texts."""
+    confirmed: bool = False
+    """Drop although no labelled text says what is good; look at the cost of each rule first."""
+    sources: tuple[str, ...] = ()
+    """Names of the sources whose documents the rules judge; empty = all."""
+    report_only: bool = False
+    """Fit the thresholds, count what each rule would drop, and drop nothing."""
+
+
+RuleEntry = Annotated[Rule | PresetRules | DomainRules, Field(discriminator="kind")]
+
+OTHER_STEPS = ("decontaminate", "exact", "near")
+"""Steps of select that are no rules: no rule has such a name."""
 
 DOMAIN: tuple[Rule, ...] = (
     LanguageRule(kind="language", min_words=10),
@@ -302,7 +358,7 @@ class NearDuplicatesConfig(Section):
 class SelectConfig(Section):
     """Decisions in this order: rules, decontamination, exact duplicates, near-duplicates."""
 
-    rules: tuple[Rule, ...] = DOMAIN
+    rules: tuple[RuleEntry, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()
     """Against the labelled validation and test texts."""
@@ -313,3 +369,18 @@ class SelectConfig(Section):
     priority: tuple[str, ...] = ()
     """Sources whose documents stay when duplicates are dropped, the most wanted first; then the rest. Within one
     priority the longest text stays, then that with the lowest id."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> SelectConfig:
+        taken: dict[str, int] = {}
+        for at, rule in enumerate(self.rules):
+            if isinstance(rule, PresetRules | DomainRules) or not rule.name:
+                continue
+            if rule.name in OTHER_STEPS:
+                raise ValueError(f"rules.{at}.name={rule.name!r} is the name of another step; choose another.")
+            if rule.name in taken:
+                raise ValueError(
+                    f"rules.{at}.name={rule.name!r} is the name of rules.{taken[rule.name]} too; choose another."
+                )
+            taken[rule.name] = at
+        return self

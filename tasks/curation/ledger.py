@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.corpus.document import reference
+
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.binary(16), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("decision", pa.string(), nullable=False),  # kept or dropped
-        pa.field("step", pa.string()),  # kind of the rule, decontaminate, exact or near; null for kept ones
+        pa.field("step", pa.string()),  # name of the rule, decontaminate, exact or near; null for kept ones
         pa.field("reason", pa.string()),
         pa.field("value", pa.float64()),
         pa.field("threshold", pa.float64()),
@@ -53,6 +55,10 @@ class Ledger:
         self._jaccard[documents] = jaccard
         if matched is not None:
             self._matched[documents] = matched
+
+    def reference(self, document: int) -> str:
+        """The id of a document (index) as people read it."""
+        return reference(self._ids[document].as_py())
 
     def table(self) -> pa.Table:
         def number(values: NDArray[np.float64]) -> pa.Array:

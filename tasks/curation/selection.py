@@ -5,8 +5,8 @@ So every duplicate that is dropped names a document that is kept, and no held-ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline_config.selection import DecontaminateConfig, NearDuplicatesConfig, SelectConfig
+from pipeline_config.rule_presets import Step, steps
+from pipeline_config.selection import MODEL_RULES, DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
-from tasks.corpus.document import iter_documents, read_documents, reference, write_documents
+from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.curation.domain import cost, fit, write_rules
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
+from tasks.curation.measures.statistics import statistics
 from tasks.curation.rules.verdict import Measured, Verdict
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
 from tasks.dedup.shingles import Shingles, concatenate, shingles
@@ -56,6 +59,14 @@ class HeldOutTexts:
         )
 
 
+def training_texts(folder: Path) -> list[str]:
+    """The labelled training texts of a `DatasetDict`, as in `HeldOutTexts.read`: text that is known to be wanted."""
+    import datasets
+
+    data = datasets.load_from_disk(str(folder))
+    return list(data["train"]["text"]) if "train" in data else []
+
+
 @dataclass
 class Funnel:
     """Documents and bytes by step."""
@@ -71,11 +82,19 @@ class Funnel:
 
 
 def run(
-    config: SelectConfig, documents: Path, measures: Path, shingle_size: int, held_out: HeldOutTexts, out: Path
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    shingle_size: int,
+    held_out: HeldOutTexts,
+    training: list[str],
+    out: Path,
 ) -> dict[str, Any]:
-    """Decide about the documents of a folder; write `out/documents` and `out/ledger.parquet`, return the metrics.
+    """Decide about the documents of a folder; write `out/documents`, `out/ledger.parquet` and `out/rules.json` (what
+    judged, thresholds as fitted), return the metrics.
 
-    `shingle_size` is the number of words that the signatures in `measures` were made with.
+    `shingle_size` is the number of words that the signatures in `measures` were made with; `training` are the labelled
+    training texts, to which thresholds are fitted and that tell what each rule costs.
     """
     table = pq.read_table(measures / TABLE)
     ids = table["id"].combine_chunks()
@@ -84,7 +103,10 @@ def run(
     ledger = Ledger(ids, table["source"].combine_chunks())
     funnel = Funnel(ledger, measured["bytes"], [])
 
-    _apply_rules(config, measured, funnel)
+    good = statistics(training)
+    rules, fitted = fit(steps(config.rules), good, measured)
+    write_rules(rules, out)
+    _apply_rules(rules, measured, good, funnel)
     decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel)
     _drop_duplicates(config, documents, measures, measured, shingle_size, funnel)
 
@@ -95,38 +117,41 @@ def run(
         "steps": funnel.steps,
         "sources": _by_source(measured["source"], ledger.kept, funnel.sizes),
         "decontamination": decontaminated,
+        "fitted": [asdict(one) for one in fitted],
     }
 
 
-def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel) -> None:
-    """The first rule that drops a document is its reason; what each would drop alone is counted beside it."""
+def _apply_rules(rules: Sequence[Step], measured: Measured, good: Measured, funnel: Funnel) -> None:
+    """The first rule that drops a document is its reason; what each would drop alone is counted beside it.
+
+    So is how many of the labelled training texts, of which `good` holds the statistics, would fall to it.
+    """
     ledger = funnel.ledger
-    for rule in config.rules:
+    for name, rule in ((step.name, step.rule) for step in rules):
         verdict = judge(rule, measured)
         first = verdict.drop & ledger.kept & (not rule.report_only)
         dropped = np.flatnonzero(first)
         ledger.drop(
             dropped,
-            rule.kind,
+            name,
             reason=np.array(verdict.reasons, object)[verdict.reason[dropped]],
             value=verdict.value[dropped],
             threshold=verdict.threshold[dropped],
         )
         alone = {"documents": int(verdict.drop.sum()), "bytes": int(funnel.sizes[verdict.drop].sum())}
-        more: dict[str, Any] = {"fitted": list(verdict.fitted)} if verdict.fitted else {}
+        more: dict[str, Any] = {} if isinstance(rule, MODEL_RULES) else {"labelled": cost([rule], good)}
+        if verdict.fitted:
+            more["fitted"] = list(verdict.fitted)
         if rule.report_only:
             more["samples"] = _samples(ledger, verdict)
-        funnel.add(rule.kind, first, alone=alone, report_only=rule.report_only, **more)
+        funnel.add(name, first, alone=alone, report_only=rule.report_only, kind=rule.kind, sources=rule.sources, **more)
 
 
 def _samples(ledger: Ledger, verdict: Verdict) -> dict[str, list[str]]:
     """By reason some documents that a rule would drop: the first in order of id, which is a hash."""
-    ids = ledger.table()["id"].to_pylist()
-    rows = {
-        reason: np.flatnonzero(verdict.drop & (verdict.reason == at))[:SAMPLES]
-        for at, reason in enumerate(verdict.reasons)
-    }
-    return {reason: [reference(ids[row]) for row in found.tolist()] for reason, found in rows.items()}
+    rows = [np.flatnonzero(verdict.drop & (verdict.reason == at))[:SAMPLES] for at in range(len(verdict.reasons))]
+    named = zip(verdict.reasons, rows, strict=True)
+    return {reason: [ledger.reference(row) for row in found.tolist()] for reason, found in named if len(found)}
 
 
 def _decontaminate(

@@ -61,10 +61,10 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
     return ctx.finish(Measures, metrics=summary(table))
 
 
-@stage("select", version=1)
+@stage("select", version=2)
 def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
     """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
-    from tasks.curation.selection import HeldOutTexts, run
+    from tasks.curation.selection import HeldOutTexts, run, training_texts
 
     signature = MeasureConfig.model_validate(measures.config).signature
     near = config.near_duplicates
@@ -75,10 +75,13 @@ def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Mea
         )
     held_out = HeldOutTexts.read(labels.path / "data")
     documents = clean.path / "documents"
-    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out)
+    training = training_texts(labels.path / "data")
+    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out)
     account = metrics["account"]
     for step in metrics["steps"]:
         alone = f"; alone it would drop {step['alone']['documents']}" if "alone" in step else ""
+        if step.get("labelled"):
+            alone += f" and {step['labelled']} of {len(training)} labelled training texts"
         note = " (report only)" if step.get("report_only") else ""
         ctx.say(f"{step['step']}{note}: {step['documents']} documents, {step['bytes']} bytes{alone}")
     if not account["documents_kept"]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_config.measure import LanguageConfig
-from tasks.curation.measures.batch import Columns
+from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.fasttext_model import FastTextModel, NotFastText
 from tasks.runtime.errors import RefusedInput
 
@@ -27,7 +27,7 @@ class LanguageModel:
             self._model = FastTextModel.load(path)
         except NotFastText as error:
             raise RefusedInput(
-                f"{path.name} is no fastText classifier: {error}. Expected one that tells languages, such as fastText's "
+                f"{path.name} is no fastText classifier: {error}. Expected one that tells languages, such as "
                 "lid.176.ftz or lid.176.bin; name it as measure.language.model_path."
             ) from error
         self._names = np.array([*self._model.labels, UNKNOWN], object)  # the last one: label −1
@@ -45,7 +45,7 @@ class LanguageModel:
         label, score = self._model.classify(together, np.add.reduceat(counts, starts) if len(starts) else counts)
         unread = np.array([sum(map(len, held)) < len(text) for held, text in zip(pieces, texts, strict=True)], bool)
         again = np.flatnonzero(unread & (mixed | (score < config.min_confidence)))
-        label[again], score[again] = self._model.classify(*self._embed([texts[at] for at in again]))
+        label[again], score[again] = self._model.classify(*self._embed([texts[at] for at in again.tolist()]))
         return {"language": self._names[label], "language_score": score.astype(np.float64), "mixed": mixed}
 
     def _embed(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import iter_documents
-from tasks.curation.measures.batch import Columns
+from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.kneser_ney import Model
 from tasks.dedup.shingles import Hashes, mix, shingles
 from tasks.dedup.signatures import Signatures, band_keys, sign
@@ -150,7 +150,7 @@ def _keys(signatures: Signatures) -> Hashes:
     """A key for each text and band, (N, bands), which differs from those of other bands."""
     width = signatures.shape[1]
     keys = band_keys(signatures, width // math.gcd(width, BAND))
-    return mix(keys + np.arange(keys.shape[1], dtype=np.uint64))
+    return mix(keys ^ np.arange(keys.shape[1], dtype=np.uint64))
 
 
 def _member(keys: Hashes, known: Hashes) -> NDArray[np.bool_]:

@@ -101,11 +101,10 @@ def _cleaned(clean: Node) -> list[dict[str, Any]]:
 
 def _selected(corpus: Node) -> list[dict[str, Any]]:
     about, rows = _abouts(Rule) | DUPLICATES, []
-    rules = corpus.manifest.config.get("rules", [])  # the first steps, in the same order
-    for at, step in enumerate(corpus.metrics["steps"]):
+    for step in corpus.metrics["steps"]:
         report_only = bool(step.get("report_only"))
         would = step["alone"]["documents"] if report_only else 0
-        said = about.get(step["step"], "") + _only(rules[at] if at < len(rules) else {})
+        said = about.get(step.get("kind", step["step"]), "") + _only(step)
         row = _row(step["step"], said, step["documents"], step["bytes"], report_only=report_only)
         rows.append(row | {"would": would})
     return rows
@@ -125,6 +124,7 @@ def _abouts(union: Any) -> dict[str, str]:
 
 def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, Any]]:
     """The first documents that each step dropped, with the passage that did it."""
+    kinds = {step["step"]: step.get("kind", step["step"]) for step in corpus.metrics["steps"]}
     steps = [step["step"] for step in corpus.metrics["steps"] if step["documents"] and step["step"] != "near"]
     found = Ledger.read(corpus.folder).first(list(dict.fromkeys(steps)), SAMPLES)
     rows = [row for group in found.values() for row in group]
@@ -139,7 +139,7 @@ def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, An
             if row["id"] not in texts:
                 continue
             text = texts[row["id"]]["text"]
-            spans = passages(step, text)
+            spans = passages(kinds[step], text)
             if step == "decontaminate":
                 spans = shared(text, held_out.get(row["matched_id"], ""), words)
             entries.append(
