@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import count_documents, iter_documents
-from tasks.curation.measures import perplexity
+from tasks.curation.measures import perplexity, relevance
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
 from tasks.dedup.shingles import shingles
@@ -38,6 +38,7 @@ def run(
     language = LanguageModel(lid_model)
     fit(config, documents, out / FITTED)
     models = perplexity.CrossFitted.load(out / FITTED)
+    classifiers = relevance.CrossFitted.load(out / FITTED) if config.relevance else None
     signatures = np.lib.format.open_memmap(
         out / SIGNATURES, mode="w+", dtype=np.uint32, shape=(count, config.signature.permutations)
     )
@@ -51,6 +52,7 @@ def run(
             **statistics(batch["text"]),
             **language.measure(texts, config.language),
             **perplexity.measure(models, texts, signed),
+            **(relevance.measure(classifiers, texts, signed) if classifiers else {}),
             "shingle_words": shingle_words,
         }
         arrays = {name: pa.array(values) for name, values in columns.items()}
@@ -73,6 +75,8 @@ def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
     """Fit what measures need to know of the whole corpus."""
     folder.mkdir()
     perplexity.fit(config, documents, folder)
+    if config.relevance:
+        relevance.fit(config, config.relevance, documents, folder)
 
 
 def summary(table: pa.Table) -> dict[str, Any]:

@@ -66,7 +66,10 @@ def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Mea
     """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
     from tasks.curation.selection import HeldOutTexts, run, training_texts
 
-    signature = MeasureConfig.model_validate(measures.config).signature
+    measured = MeasureConfig.model_validate(measures.config)
+    signature = measured.signature
+    if not measured.relevance and any(rule.kind == "relevance" for rule in config.rules):
+        raise RefusedInput("select.rules: relevance was not measured; set measure.relevance.sources.")
     near = config.near_duplicates
     if near and signature.permutations % near.bands:
         raise RefusedInput(

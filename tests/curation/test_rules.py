@@ -102,7 +102,13 @@ def test_perplexity_has_quantiles_of_its_own_for_each_language_and_length():
         language=["en"] * 100 + ["de"] * 100 + ["en"] * 100 + ["da"] * 2,
         bytes=[50] * 199 + [199] + [200] * 100 + [50] * 2,
     )
-    rule = {"kind": "perplexity", "low_quantile": 0.01, "high_quantile": 0.99, "length_edges": [200], "min_documents": 3}
+    rule = {
+        "kind": "perplexity",
+        "low_quantile": 0.01,
+        "high_quantile": 0.99,
+        "length_edges": [200],
+        "min_documents": 3,
+    }
     verdict = judge(RULE.validate_python(rule), texts)
     assert np.flatnonzero(verdict.drop).tolist() == [0, 99, 100, 199, 200, 299, 300, 301]
     assert [verdict.reasons[reason] for reason in verdict.reason[[0, 99]]] == [
@@ -124,6 +130,23 @@ def test_perplexity_has_quantiles_of_its_own_for_each_language_and_length():
 def test_edges_that_do_not_ascend_are_refused():
     with pytest.raises(ValidationError, match=r"length_edges=\[500, 500\] must ascend"):
         RULE.validate_python({"kind": "perplexity", "length_edges": [500, 500]})
+
+
+@pytest.mark.parametrize(
+    ("rule", "dropped", "threshold"),
+    [
+        ({"keep": 0.5, "by": "documents"}, [0, 3], 0.5),
+        ({"keep": 0.5}, [0, 2, 3, 4], 0.9),  # one document has 60 of 100 bytes
+        ({"keep": 0.61}, [0, 3], 0.5),  # equal scores stay together
+        ({"keep": 0.81}, [3], 0.3),
+        ({"keep": 1}, [], 0.1),
+    ],
+)
+def test_relevance_keeps_the_best_part(rule: dict[str, Any], dropped: list[int], threshold: float):
+    texts = measured(["x"] * 5, relevance=[0.3, 0.9, 0.5, 0.1, 0.5], bytes=[10, 60, 10, 10, 10])
+    verdict = judge(RULE.validate_python({"kind": "relevance", **rule}), texts)
+    assert np.flatnonzero(verdict.drop).tolist() == dropped
+    assert verdict.fitted == ({"threshold": threshold, "documents": 5 - len(dropped), "judged": 5},)
 
 
 def test_a_rule_leaves_alone_what_it_does_not_judge():
