@@ -39,7 +39,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
 
 @stage("measure", version=2)
 def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
-    """Statistics, language, perplexity and MinHash signature of every document.
+    """Statistics, language, perplexity, relevance where asked for, and MinHash signature of every document.
 
     `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`).
     """
