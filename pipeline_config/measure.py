@@ -19,8 +19,8 @@ class LanguageConfig(Section):
     characters: int = Field(default=500, ge=1)
     """Characters of a window at most; a shorter text is read at once."""
     min_confidence: Share = 0.5
-    """Below this confidence of the windows together the whole text is read; 0 = never. A window that is less sure
-    names no language, so that it makes no text a mixed one."""
+    """Below this confidence of the windows together the whole text is read; so it is when two windows name different
+    languages, each with this confidence at least: then it is a mixed text."""
 
 
 class PerplexityConfig(Section):

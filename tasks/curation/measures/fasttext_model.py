@@ -84,15 +84,17 @@ class FastTextModel:
         else:
             scores = self.probabilities(hidden, counts)
             label = np.where(counts > 0, scores.argmax(axis=1), -1)
-            probability = np.where(counts > 0, scores.max(axis=1) + np.float32(1e-5), np.float32(0))  # as fastText
+            highest = scores.max(axis=1) + 1e-5  # as fastText
+            probability = np.where(counts > 0, highest, 0.0).astype(np.float32)
         return label, np.minimum(probability, np.float32(1))
 
-    def probabilities(self, hidden: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    def probabilities(self, hidden: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Of all labels, (N, L), of a plain softmax; where nothing tells they are equal."""
-        mean = hidden / np.maximum(counts, 1)[:, None].astype(np.float32)
-        scores = np.einsum("nd,ld->nl", mean, self.output, optimize=False)
+        # In double precision, so that what is rounded afterwards is the same on every machine.
+        mean = hidden.astype(np.float64) / np.maximum(counts, 1)[:, None]
+        scores = np.einsum("nd,ld->nl", mean, self.output.astype(np.float64), optimize=False)
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        shares: NDArray[np.float32] = scores / scores.sum(axis=1, keepdims=True)
+        shares: NDArray[np.float64] = scores / scores.sum(axis=1, keepdims=True)
         return shares
 
 
