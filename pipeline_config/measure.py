@@ -19,8 +19,8 @@ class LanguageConfig(Section):
     characters: int = Field(default=500, ge=1)
     """Characters of a window at most; a shorter text is read at once."""
     min_confidence: Share = 0.5
-    """Below this confidence of the windows together the whole text is read; 0 = never. A window that is less sure
-    names no language, so that it makes no text a mixed one."""
+    """Below this confidence of the windows together the whole text is read; so it is when two windows name different
+    languages, each with this confidence at least: then it is a mixed text."""
 
 
 class PerplexityConfig(Section):
@@ -30,9 +30,32 @@ class PerplexityConfig(Section):
     """Bytes that an n-gram spans: a byte is predicted from the order − 1 bytes before it. One more: 6 % fewer
     bits, a model larger by 70 % and slower by a third (4 MB of technical text in 15 languages)."""
     sample_bytes: int = Field(default=4_000_000, ge=1)
-    """Bytes of text that each of the two models is trained on, more or less; fitting takes 40 bytes of memory for each."""
+    """Bytes of text that each of the two models is trained on, more or less; 40 bytes of memory each."""
     reference: tuple[str, ...] = ()
     """Names of the sources that the models are trained on, such as text known to be clean; empty = all."""
+
+
+class RelevanceConfig(Section):
+    """A classifier of wanted text against all other (as DCLM: Li et al. 2024), trained by fastText and cross-fitted.
+
+    It knows words by the white space around them: not for languages that write none."""
+
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of the sources whose text is wanted."""
+    sample_bytes: int = Field(default=4_000_000, ge=1)
+    """Bytes of wanted text, and of other, that each of the two classifiers is trained on, more or less."""
+    word_ngrams: int = Field(default=2, ge=1, le=5)
+    """Words in the longest n-gram."""
+    dimensions: int = Field(default=16, ge=1)
+    """Numbers that stand for an n-gram."""
+    buckets: int = Field(default=1 << 18, ge=1)
+    """Rows that n-grams of two words and more share by their hash; each is 4 bytes · `dimensions`."""
+    num_epochs: int = Field(default=5, ge=1)
+    """Passes over the training text."""
+    learning_rate: float = Field(default=0.5, gt=0)
+    """At the beginning; it falls to 0."""
+    seed: int = Field(default=1, ge=0)
+    """Of the initial values."""
 
 
 class SignatureConfig(Section):
@@ -53,5 +76,7 @@ class MeasureConfig(Section):
     """Which language a text is in."""
     perplexity: PerplexityConfig = PerplexityConfig()
     """How surprising a text is."""
+    relevance: RelevanceConfig | None = None
+    """How much a text is like wanted text. Null: not measured."""
     signature: SignatureConfig = SignatureConfig()
     """What near-duplicates are found by."""

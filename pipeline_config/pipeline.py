@@ -76,6 +76,10 @@ class PipelineConfig(Section):
                 f"select.near_duplicates.bands={near.bands} does not divide "
                 f"measure.signature.permutations={self.measure.signature.permutations}; take a divisor."
             )
+        if not self.measure.relevance and any(rule.kind == "relevance" for rule in self.select.rules):
+            raise ValueError(
+                "select.rules has one of kind relevance, but measure.relevance is null; set measure.relevance.sources."
+            )
         variant, backend = self.promotion.variant, self.compress.backend.kind
         if variant not in ("teacher", "student") and backend != f"onnx_{variant}":
             raise ValueError(
@@ -105,6 +109,8 @@ class PipelineConfig(Section):
             ("pack.max_documents", self.pack.max_documents),
             ("pretrain.mixture", pretrain.mixture),
             ("distill.transfer_sources", self.distill.transfer_sources or ()),
+            ("measure.perplexity.reference", self.measure.perplexity.reference),
+            ("measure.relevance.sources", self.measure.relevance.sources if self.measure.relevance else ()),
             ("select.priority", self.select.priority),
             *((f"select.rules.{rule.kind}.sources", rule.sources) for rule in self.select.rules),
             *((f"clean.edits.{edit.kind}.sources", edit.sources) for edit in self.clean.edits),

@@ -239,6 +239,16 @@ class PerplexityRule(RuleSection):
         return self
 
 
+class RelevanceRule(RuleSection):
+    """The most relevant part of the text stays (DCLM: Li et al. 2024). Needs `measure.relevance`."""
+
+    kind: Literal["relevance"]
+    keep: float = Field(default=0.1, gt=0, le=1)
+    """Share of the judged text that stays, the most relevant first; DCLM: 0.1. Equal scores stay together."""
+    by: Literal["bytes", "documents"] = "bytes"
+    """What the share is counted in."""
+
+
 Rule = Annotated[
     CharactersRule
     | WordCountRule
@@ -262,11 +272,12 @@ Rule = Annotated[
     | CurlyBracesRule
     | LoremIpsumRule
     | LanguageRule
-    | PerplexityRule,
+    | PerplexityRule
+    | RelevanceRule,
     Field(discriminator="kind"),
 ]
 
-MODEL_RULES = (LanguageRule, PerplexityRule)
+MODEL_RULES = (LanguageRule, PerplexityRule, RelevanceRule)
 """Rules over what a model says of a text; the others look at its statistics alone."""
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.rule_presets import Step
-from pipeline_config.selection import LanguageRule, PerplexityRule, SelectConfig
+from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRule, SelectConfig
 from tasks.corpus.document import read_documents, reference, shards, text_digest
 from tasks.curation.clean import apply_all
 from tasks.curation.domain import read_rules
@@ -32,6 +32,9 @@ from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, 
 from tasks.runtime.errors import RefusedInput
 
 Decision = Literal["kept", "dropped"]
+
+OF_THE_CORPUS = (PerplexityRule, RelevanceRule)
+"""Rules whose thresholds are places in a whole corpus: of a text alone they say nothing."""
 
 _AT = {"node": "", "fingerprint": ""}  # of an artifact that is only read
 
@@ -173,7 +176,7 @@ def fate_of_text(
     ]
     lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
     active = [step.rule for step in rules if not step.rule.report_only]
-    untold = ["perplexity"] if any(isinstance(rule, PerplexityRule) for rule in active) else []
+    untold: list[str] = sorted({rule.kind for rule in active if isinstance(rule, OF_THE_CORPUS)})
     untold += [] if lid_model else ["language"]
     untold += [] if labels else ["decontamination"]
     if untold:
@@ -183,7 +186,7 @@ def fate_of_text(
 
 def _broken_rules(rules: tuple[Step, ...], measured: dict[str, Any]) -> Iterator[str]:
     for rule in (step.rule for step in rules):
-        unknown = isinstance(rule, PerplexityRule) or (isinstance(rule, LanguageRule) and "language" not in measured)
+        unknown = isinstance(rule, OF_THE_CORPUS) or (isinstance(rule, LanguageRule) and "language" not in measured)
         if unknown or rule.report_only:
             continue
         verdict = judge(rule, measured)

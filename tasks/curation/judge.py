@@ -23,6 +23,7 @@ from pipeline_config.selection import (
     MeanWordLengthRule,
     NewlinesRule,
     PerplexityRule,
+    RelevanceRule,
     Rule,
     SentencesRule,
     ShortLinesRule,
@@ -50,6 +51,7 @@ from tasks.curation.rules import (
     mean_word_length,
     newlines,
     perplexity,
+    relevance,
     sentences,
     short_lines,
     special_characters,
@@ -117,5 +119,7 @@ def _judge(rule: Rule, measured: Measured) -> Verdict:
             return language.judge(measured, rule)
         case PerplexityRule():
             return perplexity.judge(measured, rule)
+        case RelevanceRule():
+            return relevance.judge(measured, rule)
         case _:
             assert_never(rule)

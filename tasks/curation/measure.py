@@ -23,7 +23,7 @@ from tasks.corpus import partitions
 from tasks.corpus.document import rows_between
 from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
 from tasks.corpus.row_groups import RowGroups
-from tasks.curation.measures import perplexity
+from tasks.curation.measures import perplexity, relevance
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
 from tasks.dedup.signatures import Signatures, sign
@@ -66,6 +66,8 @@ def fit(ctx: Context, config: MeasureConfig, documents: Path) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         perplexity.fit(config, documents, partial)
+        if config.relevance:
+            relevance.fit(config, config.relevance, documents, partial)
         partial.rename(kept)
     shutil.copytree(kept, ctx.out / FITTED)
     return kept
@@ -98,7 +100,11 @@ class Measuring:
                 found = before.table.select(table.column_names).take(place[known])
                 table = pa.concat_tables([table, found.cast(table.schema)]).take(order)
                 signed = np.concatenate((signed, before.signatures[place[known]]))[order]
-            for name, values in perplexity.measure(self._perplexity, texts, signed).items():
+            of_the_corpus = {
+                **perplexity.measure(self._perplexity, texts, signed),
+                **(relevance.measure(self._relevance, texts, signed) if self._relevance else {}),
+            }
+            for name, values in of_the_corpus.items():
                 table = table.append_column(name, pa.array(values))
             for at, name in enumerate(KEYS):
                 table = table.add_column(at, pa.field(name, batch.schema.field(name).type), batch[name])
@@ -127,6 +133,10 @@ class Measuring:
     @cached_property
     def _perplexity(self) -> perplexity.CrossFitted:
         return perplexity.CrossFitted.load(self.fitted)
+
+    @cached_property
+    def _relevance(self) -> relevance.CrossFitted | None:
+        return relevance.CrossFitted.load(self.fitted) if self.config.relevance else None
 
     def _before(self, partition: Partition) -> _Before | None:
         """What the earlier artifact says of ids in the range of a partition."""

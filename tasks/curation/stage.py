@@ -32,7 +32,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
 
 @stage("measure", version=2, incremental=True)
 def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
-    """Statistics, language, perplexity and MinHash signature of every document.
+    """Statistics, language, perplexity, relevance where asked for, and MinHash signature of every document.
 
     `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`).
     """
@@ -60,7 +60,10 @@ def select(
     """
     from tasks.curation.selection import HeldOutTexts, run, training_texts
 
-    signature = MeasureConfig.model_validate(measures.config).signature
+    measured = MeasureConfig.model_validate(measures.config)
+    signature = measured.signature
+    if not measured.relevance and any(rule.kind == "relevance" for rule in config.rules):
+        raise RefusedInput("select.rules: relevance was not measured; set measure.relevance.sources.")
     near = config.near_duplicates
     if near and near.bands != "auto" and signature.permutations % near.bands:
         raise RefusedInput(

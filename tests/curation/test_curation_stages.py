@@ -217,6 +217,33 @@ def test_a_domain_is_fitted_in_select(road: Callable[..., SimpleNamespace]):
     assert [step.name for step in read_rules(made.corpus.path)] == list(found)[:-3]
 
 
+def test_what_only_reports_names_samples_of_each_tail(road: Callable[..., SimpleNamespace]):
+    rule = {"kind": "perplexity", "low_quantile": 0.2, "high_quantile": 0.8, "report_only": True}
+    made = road(config={"rules": [rule | {"min_documents": 1000, "length_edges": [1_000_000]}]})
+    (step,) = (step for step in made.corpus.metrics["steps"] if step["step"] == "perplexity")
+    (cell,) = step["fitted"]
+    table = pq.read_table(made.measures.path / measure_module.TABLE).to_pylist()
+    tails = {
+        "bits per byte: too low": [reference(row["id"]) for row in table if row["bits_per_byte"] < cell["low"]],
+        "bits per byte: too high": [reference(row["id"]) for row in table if row["bits_per_byte"] > cell["high"]],
+    }
+    assert step["samples"] == tails
+    assert all(tails.values())
+    assert (cell["language"], cell["bytes"], cell["documents"]) == ("others", [0, 1_000_000], 14)
+
+
+def test_what_was_measured_of_languages_is_summed_up(road: Callable[..., SimpleNamespace]):
+    made = road()
+    languages = made.measures.metrics["languages"]
+    assert languages["fr"] == {
+        "documents": 1,
+        "bytes": len(DOCS[12].encode()),
+        "confidence": pytest.approx(0.96, abs=0.04),
+        "mixed": 0,
+    }
+    assert sum(figures["documents"] for figures in languages.values()) == 14
+
+
 def test_the_order_of_the_input_and_the_size_of_batches_do_not_matter(
     road: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ):

@@ -15,7 +15,6 @@ from pipeline_config.measure import LanguageConfig
 from tasks.curation.measure import languages
 from tasks.curation.measures.fasttext_model import FastTextModel, NotFastText
 from tasks.curation.measures.language import UNKNOWN, LanguageModel, windows
-from tasks.runtime.artifact import InputFiles
 from tasks.runtime.errors import RefusedInput
 
 TEXTS = {
@@ -41,7 +40,7 @@ STRANGE = st.text(alphabet=st.sampled_from("abé ßя日 \u2003\n\x85\x00</s>_la
 
 
 @pytest.fixture(scope="module")
-def stock(request: pytest.FixtureRequest) -> fasttext.FastText._FastText:
+def stock() -> fasttext.FastText._FastText:
     return fasttext.FastText._FastText(model_path=str(path_of_model()))
 
 
@@ -172,7 +171,7 @@ def test_batches_do_not_matter(model: LanguageModel):
     assert own_answers(model, []) == []
 
 
-def test_languages_are_summed_up(lid_model: InputFiles):
+def test_languages_are_summed_up():
     table = pa.table(
         {
             "language": ["en", "fr", "en", "de"],

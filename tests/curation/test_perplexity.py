@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import text_digest
 from tasks.curation.measures import perplexity
+from tasks.curation.measures.cross_fitting import components, folds, sampled
 from tasks.curation.measures.kneser_ney import BEGIN, FALLBACK, VOCABULARY, Model, count, discounts, estimate
 from tasks.curation.measures.perplexity import CrossFitted
 from tasks.dedup.signatures import sign
@@ -142,7 +143,7 @@ def signatures(texts: list[str]) -> np.ndarray:
 
 
 def fitted(texts: list[str]) -> CrossFitted:
-    return perplexity.cross_fitted(MeasureConfig(), texts)
+    return CrossFitted.fit(MeasureConfig(), texts)
 
 
 def test_nobody_is_scored_by_a_model_that_saw_him_or_his_twin():
@@ -153,7 +154,7 @@ def test_nobody_is_scored_by_a_model_that_saw_him_or_his_twin():
     models = fitted(spaced + twins[:4])
     for scored in (spaced, twins):  # the last four twins came later
         assert perplexity.measure(models, scored, signatures(scored))["bits_per_byte"].min() > 3
-    own = 1 - models.scorer(signatures(spaced))
+    own = 1 - models.seen.scorer(signatures(spaced))
     bits = np.array([models.models[fold].bits([text.encode()])[0] for fold, text in zip(own, spaced, strict=True)])
     assert (bits / 749).max() < 2
 
@@ -171,14 +172,14 @@ def test_what_was_saved_measures_the_same(tmp_path: Path):
 
 def test_components_are_chains_of_shared_keys():
     keys = np.array([[1, 10], [2, 10], [2, 11], [3, 12], [4, 13], [3, 14]], np.uint64)
-    labels = perplexity.components(keys)
+    labels = components(keys)
     assert [labels[1], labels[2], labels[5]] == [labels[0], labels[0], labels[3]]
     assert len(set(labels.tolist())) == 3
 
 
 def test_folds_are_balanced_and_components_stay_whole():
-    folds = perplexity.folds(np.array([0, 0, 1, 2, 2, 3]), np.array([30, 30, 50, 10, 5, 10]))
-    assert folds.tolist() == [0, 0, 1, 1, 1, 0]  # 60 | 50, then 15 to the second, 10 to the first
+    fold = folds(np.array([0, 0, 1, 2, 2, 3]), np.array([30, 30, 50, 10, 5, 10]))
+    assert fold.tolist() == [0, 0, 1, 1, 1, 0]  # 60 | 50, then 15 to the second, 10 to the first
 
 
 def batches(texts: list[str], rows: int, source: str = "docs") -> list[pa.RecordBatch]:
@@ -198,11 +199,11 @@ def test_a_sample_is_the_texts_of_lowest_digest_that_fit(texts: list[str], rows:
         if total > 2 * limit:
             break
         expected.append(text)
-    config = MeasureConfig.model_validate({"perplexity": {"sample_bytes": limit}})
-    assert perplexity.sampled(config, batches(texts, rows)) == expected
+    assert sampled(batches(texts, rows), 2 * limit) == expected
 
 
-def test_models_are_trained_on_the_reference_sources_alone():
-    config = MeasureConfig.model_validate({"perplexity": {"reference": ["clean"]}})
+def test_a_sample_is_drawn_from_the_named_sources_or_from_the_others():
     given = [*batches(["gibberish xq"], 10, "crawl"), *batches(["plain text"], 10, "clean")]
-    assert perplexity.sampled(config, given) == ["plain text"]
+    assert sampled(given, 100, ("clean",)) == ["plain text"]
+    assert sampled(given, 100, ("clean",), others=True) == ["gibberish xq"]
+    assert sorted(sampled(given, 100)) == ["gibberish xq", "plain text"]

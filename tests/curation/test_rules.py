@@ -94,6 +94,61 @@ def test_perplexity_cuts_both_tails_of_the_documents_it_judges():
     assert half.threshold[50] == pytest.approx(54.9)
 
 
+def test_perplexity_has_quantiles_of_its_own_for_each_language_and_length():
+    """English from 0 to 99, German from 1000 to 1099, both short; long English from 500; two Danish ones alone."""
+    texts = measured(
+        ["x"] * 302,
+        bits_per_byte=[*map(float, range(100)), *map(float, range(1000, 1100)), *map(float, range(500, 600)), 7.0, 9.0],
+        language=["en"] * 100 + ["de"] * 100 + ["en"] * 100 + ["da"] * 2,
+        bytes=[50] * 199 + [199] + [200] * 100 + [50] * 2,
+    )
+    rule = {
+        "kind": "perplexity",
+        "low_quantile": 0.01,
+        "high_quantile": 0.99,
+        "length_edges": [200],
+        "min_documents": 3,
+    }
+    verdict = judge(RULE.validate_python(rule), texts)
+    assert np.flatnonzero(verdict.drop).tolist() == [0, 99, 100, 199, 200, 299, 300, 301]
+    assert [verdict.reasons[reason] for reason in verdict.reason[[0, 99]]] == [
+        "bits per byte: too low",
+        "bits per byte: too high",
+    ]
+    found = [(cell["language"], cell["bytes"], cell["documents"]) for cell in verdict.fitted]
+    assert found == [
+        ("de", [0, 200], 100),
+        ("en", [0, 200], 100),
+        ("others", [0, 200], 2),
+        ("en", [200, None], 100),
+    ]
+    assert [verdict.fitted[1]["low"], verdict.fitted[1]["high"]] == pytest.approx([0.99, 98.01])
+    pooled = judge(RULE.validate_python(rule | {"min_documents": 101}), texts)
+    assert [cell["language"] for cell in pooled.fitted] == ["others", "others"]
+
+
+def test_edges_that_do_not_ascend_are_refused():
+    with pytest.raises(ValidationError, match=r"length_edges=\[500, 500\] must ascend"):
+        RULE.validate_python({"kind": "perplexity", "length_edges": [500, 500]})
+
+
+@pytest.mark.parametrize(
+    ("rule", "dropped", "threshold"),
+    [
+        ({"keep": 0.5, "by": "documents"}, [0, 3], 0.5),
+        ({"keep": 0.5}, [0, 2, 3, 4], 0.9),  # one document has 60 of 100 bytes
+        ({"keep": 0.61}, [0, 3], 0.5),  # equal scores stay together
+        ({"keep": 0.81}, [3], 0.3),
+        ({"keep": 1}, [], 0.1),
+    ],
+)
+def test_relevance_keeps_the_best_part(rule: dict[str, Any], dropped: list[int], threshold: float):
+    texts = measured(["x"] * 5, relevance=[0.3, 0.9, 0.5, 0.1, 0.5], bytes=[10, 60, 10, 10, 10])
+    verdict = judge(RULE.validate_python({"kind": "relevance", **rule}), texts)
+    assert np.flatnonzero(verdict.drop).tolist() == dropped
+    assert verdict.fitted == ({"threshold": threshold, "documents": 5 - len(dropped), "judged": 5},)
+
+
 def test_a_rule_leaves_alone_what_it_does_not_judge():
     texts = measured(["# # #", "# # # # #", "# # # # #"], source=["a", "a", "b"])
     rule = RULE.validate_python({"kind": "symbols", "min_words": 4, "sources": ["a"]})

@@ -46,7 +46,7 @@ class LanguageModel:
         unread = np.array([sum(map(len, held)) < len(text) for held, text in zip(pieces, texts, strict=True)], bool)
         again = np.flatnonzero(unread & (mixed | (score < config.min_confidence)))
         label[again], score[again] = self._model.classify(*self._embed([texts[at] for at in again.tolist()]))
-        return {"language": self._names[label], "language_score": score.astype(np.float64), "mixed": mixed}
+        return {"language": self._names[label], "language_score": score.astype(np.float64).round(6), "mixed": mixed}
 
     def _embed(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         encoded = [text.encode() for text in texts]

@@ -1,0 +1,144 @@
+"""Samples, folds, and which of two models may judge a text.
+
+Nobody is scored by a model that saw him, nor one near to him. A sample of the distinct texts falls into near-duplicate
+components (texts that share a band of their signatures, by any chain of such), each component whole into one of two
+folds, and a model is trained on each. A text that shares a band with the sample of one fold is scored by the other
+model; any other text by the one that its signature says. So texts that came later are cross-fitted too. A text that has
+neighbours in both folds, which then are none of each other, is scored by the model with fewer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pipeline_config.measure import SignatureConfig
+from tasks.dedup.shingles import mix
+from tasks.dedup.signatures import Signatures, band_keys, sign
+from tasks.dedup.words import Hashes, hash_words
+
+BAND = 8  # values of a signature: with 14 bands, texts of Jaccard 0.8 share one with probability 0.92
+COLUMNS = ["source", "text_digest", "text"]
+"""What a sample is drawn from."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What tells which of two models saw a text or one near to it."""
+
+    keys: tuple[Hashes, Hashes]
+    """Of each fold's sample the distinct keys of bands, ascending."""
+
+    @staticmethod
+    def of(keys: Hashes, fold: NDArray[np.int64]) -> Seen:
+        """From keys (N, bands) and fold (N,) of the sample."""
+        return Seen((np.unique(keys[fold == 0]), np.unique(keys[fold == 1])))
+
+    def save(self, folder: Path, name: str) -> None:
+        for fold, keys in enumerate(self.keys):
+            np.save(folder / f"{name}-{fold}-bands.npy", keys)
+
+    @staticmethod
+    def load(folder: Path, name: str) -> Seen:
+        """Map what `save` wrote into memory; processes share it."""
+        paths = (folder / f"{name}-0-bands.npy", folder / f"{name}-1-bands.npy")
+        return Seen((_mapped(paths[0]), _mapped(paths[1])))
+
+    def scorer(self, signatures: Signatures) -> NDArray[np.int64]:
+        """Which model, 0 or 1, scores each text, by its signature. (N,)"""
+        keys = band_hashes(signatures)
+        shared = [_member(keys, known).sum(axis=1) for known in self.keys]
+        free = (signatures[:, 0] & 1).astype(np.int64)
+        return np.where(shared[0] == shared[1], free, (shared[0] > shared[1]).astype(np.int64))
+
+
+def sampled(
+    batches: Iterable[pa.RecordBatch], limit: int, sources: tuple[str, ...] = (), *, others: bool = False
+) -> list[str]:
+    """The distinct texts of lowest digest, in this order, as long as they fit into `limit` bytes.
+
+    Longer texts than that are no part of it. Batches have the columns `COLUMNS`. `sources` are those that the sample is
+    drawn from, none = all; with `others` all but these.
+    """
+    held: dict[bytes, tuple[int, str]] = {}
+    total = 0
+    bound = b"\xff" * 17  # the first digest whose text does not fit any more; it only falls
+    for batch in batches:
+        chosen = pc.less_equal(pc.binary_length(batch["text"]), limit)
+        if sources:
+            named = pc.is_in(batch["source"], pa.array(sources, batch["source"].type))
+            chosen = pc.and_(chosen, pc.invert(named) if others else named)
+        rows = batch.filter(chosen)
+        lengths = pc.binary_length(rows["text"]).to_pylist()
+        for at, (digest, size) in enumerate(zip(rows["text_digest"].to_pylist(), lengths, strict=True)):
+            if digest < bound and digest not in held:
+                held[digest] = size, rows["text"][at].as_py()
+                total += size
+        if total > limit:
+            total = 0
+            for bound in sorted(held):
+                if total + held[bound][0] > limit:
+                    break
+                total += held[bound][0]
+            held = {digest: text for digest, text in held.items() if digest < bound}
+    return [held[digest][1] for digest in sorted(held)]
+
+
+def band_hashes_of(config: SignatureConfig, texts: list[str]) -> Hashes:
+    """`band_hashes` of texts."""
+    return band_hashes(sign(hash_words(texts), config.shingle_size, config.permutations, config.seed))
+
+
+def band_hashes(signatures: Signatures) -> Hashes:
+    """A key for each text and band, (N, bands), which differs from those of other bands."""
+    width = signatures.shape[1]
+    rows = math.gcd(width, BAND)
+    keys = band_keys(signatures, width // rows, rows)
+    return mix(keys ^ np.arange(keys.shape[1], dtype=np.uint64))
+
+
+def components(keys: Hashes) -> NDArray[np.int64]:
+    """The near-duplicate component of each text (N,): linked are texts that share a key, of keys (N, bands)."""
+    left, right = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for column in keys.T:
+        order = np.argsort(column, kind="stable")
+        equal = column[order][1:] == column[order][:-1]
+        left.append(order[:-1][equal])
+        right.append(order[1:][equal])
+    links = np.concatenate(left), np.concatenate(right)
+    graph = coo_array((np.ones(len(links[0]), np.int8), links), shape=(len(keys), len(keys)))
+    found: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+    return found
+
+
+def folds(component: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The fold, 0 or 1, of each text: the largest component first, each to the fold with fewer bytes so far. (N,)"""
+    total = np.bincount(component, sizes)
+    fold = np.zeros(len(total), np.int64)
+    filled = [0, 0]
+    for own in np.argsort(-total, kind="stable"):
+        fold[own] = filled[1] < filled[0]
+        filled[fold[own]] += int(total[own])
+    return fold[component]
+
+
+def _mapped(path: Path) -> Hashes:
+    return np.asarray(np.load(path, mmap_mode="r"))
+
+
+def _member(keys: Hashes, known: Hashes) -> NDArray[np.bool_]:
+    """Whether each of `keys` is among the ascending `known`."""
+    if not len(known):
+        return np.zeros(keys.shape, bool)
+    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    found: NDArray[np.bool_] = known[place] == keys
+    return found
