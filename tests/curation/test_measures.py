@@ -49,13 +49,15 @@ def one(text: str) -> dict[str, float]:
         ("a.\nb:\nc\nd", "punctuated_lines", 0.5),
         ("x = {\n}\nfoo();\ntext", "code_lines", 0.75),
         ("short\n" + "long " * 9, "short_lines", 0.5),
+        ("short\n" + " " * 26 + "short\n", "short_lines", 0.5),  # as it stands there
         ("a\nb\nc d", "newline_ratio", 0.5),
         ("a\nb\na\na", "duplicate_lines", 0.5),
         ("aaa\nb\naaa", "duplicate_line_characters", 3 / 9),
         ("a\nb\n\nc\n\na\nb\n\nd", "duplicate_paragraphs", 0.25),
         ("a\nb\n\nc\n\na\nb\n\nd", "duplicate_paragraph_characters", 3 / 14),
         ("a b a b c", "top_2_gram", 6 / 9),
-        ("a b c d", "top_2_gram", 0.0),
+        ("aa b c d", "top_2_gram", 4 / 8),  # none occurs twice: the first
+        ("a", "top_2_gram", 0.0),
         ("a b c d e a b c d e", "duplicate_5_gram", 5 / 19),
         ("", "mean_word_length", 0.0),
     ],

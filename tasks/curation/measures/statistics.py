@@ -110,5 +110,12 @@ def _classes() -> NDArray[np.uint16]:
     return table
 
 
+@cache
 def _stop_words() -> NDArray[np.uint64]:
-    return np.array([int.from_bytes(word.encode(), "big") for word in STOP_WORDS], np.uint64)
+    """Each stop word, as a number, in its slot. (64,)"""
+    table = np.zeros(64, np.uint64)
+    numbers = [np.uint64(int.from_bytes(word.encode(), "big")) for word in STOP_WORDS]
+    for number in numbers:
+        table[text_pass.stop_slot(number)] = number
+    assert np.isin(numbers, table).all(), "two stop words share a slot"
+    return table
