@@ -29,8 +29,7 @@ def main() -> None:
     for batch in iter_documents(options.documents, ["id", "text"], 1024):
         measured = statistics(batch["text"])
         verdicts = {name: pa.array(judge(rule, measured).drop) for name, rule in rules.items()}
-        numbers = {f"measure_{name}": pa.array(values) for name, values in measured.items()}
-        parts.append(pa.table({"id": batch["id"], **verdicts, **numbers}))
+        parts.append(pa.table({"id": batch["id"], **verdicts}))
     pq.write_table(pa.concat_tables(parts), options.out / "verdicts.parquet", compression="zstd")
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 
 from tasks.dedup.shingles import SINGLE, word_classes
 
+LINE_ENDS = ".!?。！？．｡‼⁇⁈⁉։؟۔।॥။።፧។៕"
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 
 
@@ -39,7 +40,7 @@ def plain_statistics(text: str) -> dict[str, float]:
         "lines": len(lines),
         "bullet_lines": _share(sum(line.startswith(tuple("•-*‣▪◦·")) for line in lines), len(lines)),
         "ellipsis_lines": _share(sum(line.endswith(("…", "...")) for line in lines), len(lines)),
-        "punctuated_lines": _share(sum(line.endswith(tuple(".!?\"'”’:。！？")) for line in lines), len(lines)),
+        "punctuated_lines": _share(sum(line.endswith(tuple(LINE_ENDS)) for line in lines), len(lines)),
         "code_lines": _share(sum(line.endswith((";", "{", "}")) for line in lines), len(lines)),
         "short_lines": _share(sum(len(line) <= 30 for line in text.split("\n") if line.strip()), len(lines)),
         "newline_ratio": _share(text.count("\n"), len(words)),

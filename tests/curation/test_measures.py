@@ -46,7 +46,7 @@ def one(text: str) -> dict[str, float]:
         ("a\n\n b \nc", "lines", 3),
         ("- a\n• b\nc\nd", "bullet_lines", 0.5),
         ("a...\nb…\nc\nd", "ellipsis_lines", 0.5),
-        ("a.\nb:\nc\nd", "punctuated_lines", 0.5),
+        ("a.\nb:\nc؟ \nd", "punctuated_lines", 0.5),
         ("x = {\n}\nfoo();\ntext", "code_lines", 0.75),
         ("short\n" + "long " * 9, "short_lines", 0.5),
         ("short\n" + " " * 26 + "short\n", "short_lines", 0.5),  # as it stands there

@@ -23,6 +23,7 @@ from datatrove.pipeline.filters import (
     FineWebQualityFilter,
     GopherQualityFilter,
     GopherRepetitionFilter,
+    gopher_quality_filter,
 )
 from datatrove.utils.word_tokenizers import WordTokenizer
 
@@ -33,9 +34,14 @@ NEVER = 10**12
 
 
 class OurWords(WordTokenizer):
-    """Between white space, each Han, Kana, Thai, Lao and Khmer code point by itself; sentences end before white space."""
+    """Between white space, each Han, Kana, Thai, Lao or Khmer code point by itself."""
+
+    def __init__(self, lower: bool = False) -> None:
+        super().__init__()
+        self.lower = lower
 
     def word_tokenize(self, text: str) -> list[str]:
+        text = text.lower() if self.lower else text
         return text.split() if text.isascii() else _WORD.findall(text)
 
     def sent_tokenize(self, text: str) -> list[str]:
@@ -84,7 +90,9 @@ RULES: dict[str, Callable[[Any], Any]] = {
     "bullet_lines": lambda words: gopher_quality(words, max_bullet_lines_ratio=0.9),
     "ellipsis_lines": lambda words: gopher_quality(words, max_ellipsis_lines_ratio=0.3),
     "alphabetic_words": lambda words: gopher_quality(words, max_non_alpha_words_ratio=0.8),
-    "stop_words": lambda words: gopher_quality(words, min_stop_words=2),
+    "stop_words": lambda words: gopher_quality(
+        OurWords(lower=True) if isinstance(words, OurWords) else words, min_stop_words=2
+    ),
     "duplicate_lines": lambda words: gopher_repetition(words, dup_line_frac=0.3, dup_line_char_frac=0.2),
     "duplicate_paragraphs": lambda words: gopher_repetition(words, dup_para_frac=0.3, dup_para_char_frac=0.2),
     "top_ngrams": lambda words: gopher_repetition(words, top_n_grams=TOP),
@@ -146,7 +154,11 @@ def main() -> None:
     parser.add_argument("--what", choices=["all", "verdicts", "stock"], required=True)
     parser.add_argument("--words", choices=["ours", "spacy"], required=True)
     options = parser.parse_args()
-    words = OurWords() if options.words == "ours" else "eng"
+    words: Any = "eng"
+    trimmed = False
+    if options.words == "ours":
+        words, trimmed = OurWords(), options.what == "verdicts"
+        gopher_quality_filter.PUNCTUATION_SET = frozenset()
     filters: Mapping[str, Any]
     if options.what == "all":
         filters = everything(words)
@@ -158,6 +170,8 @@ def main() -> None:
         ids += table["id"].to_pylist()
         for text in table["text"].to_pylist():
             dropped = False
+            if trimmed:
+                text = "\n".join(map(str.rstrip, text.split("\n")))
             for name, one in filters.items():
                 found[name].append(not (options.what == "stock" and dropped) and drops(one, text))
                 dropped |= found[name][-1]
