@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import count_documents, iter_documents
+from tasks.curation.distribution import distribution
 from tasks.curation.measures import perplexity
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
@@ -79,11 +80,12 @@ def train_perplexity(config: MeasureConfig, documents: Path) -> tuple[perplexity
 
 
 def summary(table: pa.Table) -> dict[str, Any]:
-    """Documents, languages (the ten most frequent), and 1st, 50th and 99th percentile of each number."""
+    """Documents, languages (the ten most frequent), 1st, 50th and 99th percentile and distribution of each number."""
     languages = sorted(pc.value_counts(table["language"]).to_pylist(), key=lambda row: (-row["counts"], row["values"]))
     numbers = [name for name in table.column_names if name not in ("id", "source", "language")]
     return {
         "documents": table.num_rows,
         "languages": {row["values"]: row["counts"] for row in languages[:10]},
         "percentiles": {name: np.percentile(table[name], [1, 50, 99]).tolist() for name in numbers},
+        "histograms": {name: distribution(table[name].to_numpy()) for name in numbers},
     }

@@ -20,6 +20,7 @@ from pipeline_config.rule_presets import Step, steps
 from pipeline_config.selection import MODEL_RULES, DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
 from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.curation.bounds import bounds
 from tasks.curation.domain import cost, fit, write_rules
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
@@ -138,7 +139,10 @@ def _apply_rules(rules: Sequence[Step], measured: Measured, good: Measured, funn
             threshold=verdict.threshold[dropped],
         )
         alone = {"documents": int(verdict.drop.sum()), "bytes": int(funnel.sizes[verdict.drop].sum())}
-        more = {} if isinstance(rule, MODEL_RULES) else {"labelled": cost([rule], good)}
+        more: dict[str, Any] = {} if isinstance(rule, MODEL_RULES) else {"labelled": cost([rule], good)}
+        more["bounds"] = [
+            {"measure": bound.measure, "at": bound.value(rule), "upper": bound.upper} for bound in bounds(rule)
+        ]
         funnel.add(name, first, alone=alone, report_only=rule.report_only, kind=rule.kind, sources=rule.sources, **more)
 
 
