@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import count_documents, iter_documents
 from tasks.curation.distribution import distribution
-from tasks.curation.measures import perplexity
+from tasks.curation.measures import perplexity, rarity
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
 from tasks.dedup.shingles import shingles
@@ -36,8 +36,11 @@ def run(
     count = count_documents(documents)
     (out / TABLE).parent.mkdir()
     (out / SIGNATURES).parent.mkdir()
+    (out / rarity.UNIGRAMS).parent.mkdir()
     language = LanguageModel(lid_model)
     models = train_perplexity(config, documents)
+    unigrams = count_words(documents)
+    rarity.write(unigrams, out / rarity.UNIGRAMS)
     signatures = np.lib.format.open_memmap(
         out / SIGNATURES, mode="w+", dtype=np.uint32, shape=(count, config.signature.permutations)
     )
@@ -51,6 +54,7 @@ def run(
             **statistics(batch["text"]),
             **language.measure(texts, config.language),
             **perplexity.measure(models, texts, digests),
+            **rarity.measure(unigrams, batch["text"]),
             "shingle_words": shingle_words,
         }
         arrays = {name: pa.array(values) for name, values in columns.items()}
@@ -77,6 +81,13 @@ def train_perplexity(config: MeasureConfig, documents: Path) -> tuple[perplexity
         sizes += [len(text) for text in batch["text"].cast(pa.large_binary()).to_pylist()]
     sample = perplexity.sampled(digests, sizes, config.perplexity.sample_bytes)
     return perplexity.train(config.perplexity, iter_documents(documents, ["text_digest", "text"], ROWS), sample)
+
+
+def count_words(documents: Path) -> rarity.Table:
+    table = rarity.empty()
+    for batch in iter_documents(documents, columns=["text"], rows=ROWS):
+        rarity.add(table, batch["text"])
+    return table
 
 
 def summary(table: pa.Table) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_config.measure import PerplexityConfig
-from tasks.curation.measures import perplexity
+from tasks.curation.measures import perplexity, rarity
 from tasks.curation.measures.perplexity import ByteModel
 from tasks.curation.measures.statistics import statistics
 from tests.curation.plain_statistics import plain_statistics
@@ -186,3 +187,25 @@ def test_a_sample_holds_distinct_texts_of_each_half_within_the_limit():
     digests = [bytes([value]) * 16 for value in (0, 0, 2, 4, 1, 3)]
     sample = perplexity.sampled(digests, [60, 60, 60, 40, 60, 30], 100)
     assert sample == {bytes([value]) * 16 for value in (0, 4, 1, 3)}
+
+
+def test_rarity_is_the_mean_of_bits_of_frequency():
+    """Eight words: `the` four times, `key` twice; (c + 1) / (N + V)."""
+    texts = pa.array(["The key: the", "THE key, (the) rare2 wörd", "", "..."], pa.large_string())
+    table = rarity.empty()
+    rarity.add(table, texts)
+    assert sorted(table[table > 0].tolist()) == [1, 1, 2, 4]
+    found = rarity.measure(table, texts)["rarity"]
+    the, key, once = (np.log2(8 + rarity.SLOTS) - np.log2(count + 1) for count in (4, 2, 1))
+    assert found.tolist() == pytest.approx([(2 * the + key) / 3, (2 * the + key + 2 * once) / 5, 0, 0], abs=1e-5)
+
+
+def test_words_of_parts_add_up_and_are_read_back(tmp_path: Path):
+    texts = pa.array(["one two", "two 轮换three"], pa.large_string())
+    whole, parts = rarity.empty(), rarity.empty()
+    rarity.add(whole, texts)
+    for at in (1, 0):
+        rarity.add(parts, texts[at : at + 1])
+    rarity.write(parts, tmp_path / "unigrams.parquet")
+    assert np.array_equal(rarity.read(tmp_path / "unigrams.parquet"), whole)
+    assert whole.sum() == 6  # each Han code point is a word

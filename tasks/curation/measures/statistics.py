@@ -47,15 +47,19 @@ _ASSIGNED = (range(0x34000), range(0xE0000, 0xE0200))  # no other code point is 
 def statistics(texts: pa.Array | Sequence[str]) -> Columns:
     """The statistics of each text, as the module's docstring defines them."""
     array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
-    array = array.cast(pa.large_string())
-    _, offsets, data = array.buffers()
-    if len(array):
-        offsets = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    else:
-        offsets = np.zeros(1, np.int64)
-    data = np.frombuffer(data, np.uint8) if data and data.size else np.zeros(0, np.uint8)
-    counts = text_pass.count(data, offsets, _classes(), _stop_words(), SHORT)
+    data, offsets = buffers(array)
+    counts = text_pass.count(data, offsets, classes(), _stop_words(), SHORT)
     return _columns(dict(zip(text_pass.COUNTED, counts.T, strict=True)), np.diff(offsets))
+
+
+def buffers(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Bytes and offsets (N + 1,) of a column of strings, without a copy where it is a large one."""
+    array = texts.cast(pa.large_string())
+    _, offsets, data = array.buffers()
+    if not len(array):
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    data = np.frombuffer(data, np.uint8) if data and data.size else np.zeros(0, np.uint8)
+    return data, np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
 
 
 def _columns(counts: Columns, sizes: NDArray[np.int64]) -> Columns:
@@ -97,7 +101,7 @@ def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.
 
 
 @cache
-def _classes() -> NDArray[np.uint16]:
+def classes() -> NDArray[np.uint16]:
     """What each code point is, as a sum of the classes of `text_pass`."""
     table = np.full(0x110000, OTHER, np.uint16)
     kinds = {"L": LETTER, "M": LETTER, "N": DIGIT}
