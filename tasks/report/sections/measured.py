@@ -25,10 +25,12 @@ def build(material: Material) -> dict[str, Any]:
     shown = [
         _drawn(name, spread, bounds.get(name, []))
         for name, spread in found.items()
-        if spread["counts"] and name not in ABOUT
+        if spread["counts"] and name not in ABOUT and (name in bounds or spread["lowest"] < spread["highest"])
     ]
+    same = [name for name, spread in found.items() if spread["counts"] and spread["lowest"] == spread["highest"]]
     return {
         "documents": measures.metrics["documents"],
+        "same": [f"{name.replace('_', ' ')} ({number(found[name]['lowest'])})" for name in same if name not in bounds],
         "pictures": sorted(shown, key=lambda one: not one["rules"]),
         "rules": [
             {
