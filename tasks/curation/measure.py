@@ -23,7 +23,8 @@ from tasks.corpus import partitions
 from tasks.corpus.document import rows_between
 from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
 from tasks.corpus.row_groups import RowGroups
-from tasks.curation.measures import perplexity, relevance
+from tasks.curation.distribution import distribution
+from tasks.curation.measures import perplexity, rarity, relevance
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
 from tasks.dedup.signatures import Signatures, sign
@@ -65,6 +66,7 @@ def fit(ctx: Context, config: MeasureConfig, documents: Path) -> Path:
         partial = ctx.work / f".{FITTED}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
+        rarity.fit(documents, partial)
         perplexity.fit(config, documents, partial)
         if config.relevance:
             relevance.fit(config, config.relevance, documents, partial)
@@ -101,6 +103,7 @@ class Measuring:
                 table = pa.concat_tables([table, found.cast(table.schema)]).take(order)
                 signed = np.concatenate((signed, before.signatures[place[known]]))[order]
             of_the_corpus = {
+                **rarity.measure(self._unigrams, batch["text"]),
                 **perplexity.measure(self._perplexity, texts, signed),
                 **(relevance.measure(self._relevance, texts, signed) if self._relevance else {}),
             }
@@ -133,6 +136,10 @@ class Measuring:
     @cached_property
     def _perplexity(self) -> perplexity.CrossFitted:
         return perplexity.CrossFitted.load(self.fitted)
+
+    @cached_property
+    def _unigrams(self) -> rarity.Table:
+        return rarity.read(self.fitted / rarity.UNIGRAMS)
 
     @cached_property
     def _relevance(self) -> relevance.CrossFitted | None:
@@ -182,13 +189,19 @@ def signature(config: MeasureConfig, texts: Texts) -> tuple[Signatures, NDArray[
 
 
 def summary(measures: Path) -> dict[str, Any]:
-    """Documents, what is known of each language, and 1st, 50th and 99th percentile of each number."""
+    """Documents, each language, 1st, 50th and 99th percentile and distribution of each number, one column at a time."""
     with pq.ParquetFile(measures / TABLE) as file:
         numbers = [name for name in file.schema_arrow.names if name not in (*KEYS, "language", "mixed")]
+        percentiles, histograms = {}, {}
+        for name in numbers:
+            values = file.read([name])[0].to_numpy()
+            percentiles[name] = np.percentile(values, [1, 50, 99]).tolist()
+            histograms[name] = distribution(values)
         return {
             "documents": file.metadata.num_rows,
             "languages": languages(file.read(["language", "bytes", "language_score", "mixed"])),
-            "percentiles": {name: np.percentile(file.read([name])[0], [1, 50, 99]).tolist() for name in numbers},
+            "percentiles": percentiles,
+            "histograms": histograms,
         }
 
 

@@ -22,6 +22,7 @@ from pipeline_config.rule_presets import Step, steps
 from pipeline_config.selection import MODEL_RULES, DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
 from tasks.corpus.document import BATCH_BYTES, fixed_digests, iter_documents, read_documents, write_sorted
+from tasks.curation.bounds import bounds
 from tasks.curation.domain import cost, fit, write_rules
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
@@ -160,6 +161,9 @@ def _apply_rules(rules: Sequence[Step], measured: Measured, good: Measured, funn
             more["fitted"] = list(verdict.fitted)
         if rule.report_only:
             more["samples"] = _samples(ledger, verdict)
+        more["bounds"] = [
+            {"measure": bound.measure, "at": bound.value(rule), "upper": bound.upper} for bound in bounds(rule)
+        ]
         funnel.add(name, first, alone=alone, report_only=rule.report_only, kind=rule.kind, sources=rule.sources, **more)
 
 

@@ -128,7 +128,7 @@ class CleanCorpus(Artifact):
 
 
 class Measures(Artifact):
-    """`measures/*.parquet` (one row a document, facts without thresholds), `signatures/*.npy`, fitted state."""
+    """`measures/*.parquet` (one row a document, facts without thresholds), `signatures/*.npy`, `fitted/` (state)."""
 
 
 class Corpus(Artifact):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.curation.measures import rarity
 from tasks.curation.measures.statistics import statistics
 from tests.curation.plain_statistics import plain_statistics
 
@@ -43,16 +45,18 @@ def one(text: str) -> dict[str, float]:
         ("a\n\n b \nc", "lines", 3),
         ("- a\n• b\nc\nd", "bullet_lines", 0.5),
         ("a...\nb…\nc\nd", "ellipsis_lines", 0.5),
-        ("a.\nb:\nc\nd", "punctuated_lines", 0.5),
+        ("a.\nb:\nc؟ \nd", "punctuated_lines", 0.5),
         ("x = {\n}\nfoo();\ntext", "code_lines", 0.75),
         ("short\n" + "long " * 9, "short_lines", 0.5),
+        ("short\n" + " " * 26 + "short\n", "short_lines", 0.5),  # as it stands there
         ("a\nb\nc d", "newline_ratio", 0.5),
         ("a\nb\na\na", "duplicate_lines", 0.5),
         ("aaa\nb\naaa", "duplicate_line_characters", 3 / 9),
         ("a\nb\n\nc\n\na\nb\n\nd", "duplicate_paragraphs", 0.25),
         ("a\nb\n\nc\n\na\nb\n\nd", "duplicate_paragraph_characters", 3 / 14),
         ("a b a b c", "top_2_gram", 6 / 9),
-        ("a b c d", "top_2_gram", 0.0),
+        ("aa b c d", "top_2_gram", 4 / 8),  # none occurs twice: the first
+        ("a", "top_2_gram", 0.0),
         ("a b c d e a b c d e", "duplicate_5_gram", 5 / 19),
         ("", "mean_word_length", 0.0),
     ],
@@ -115,3 +119,25 @@ def test_a_text_is_measured_alike_alone_and_among_others(texts: list[str]):
     together = statistics(texts)
     for i, text in enumerate(texts):
         assert one(text) == {name: values[i] for name, values in together.items()}
+
+
+def test_rarity_is_the_mean_of_bits_of_frequency():
+    """Eight words: `the` four times, `key` twice; (c + 1) / (N + V)."""
+    texts = pa.array(["The key: the", "THE key, (the) rare2 wörd", "", "..."], pa.large_string())
+    table = rarity.empty()
+    rarity.add(table, texts)
+    assert sorted(table[table > 0].tolist()) == [1, 1, 2, 4]
+    found = rarity.measure(table, texts)["rarity"]
+    the, key, once = (np.log2(8 + rarity.SLOTS) - np.log2(count + 1) for count in (4, 2, 1))
+    assert found.tolist() == pytest.approx([(2 * the + key) / 3, (2 * the + key + 2 * once) / 5, 0, 0], abs=1e-5)
+
+
+def test_words_of_parts_add_up_and_are_read_back(tmp_path: Path):
+    texts = pa.array(["one two", "two 轮换three"], pa.large_string())
+    whole, parts = rarity.empty(), rarity.empty()
+    rarity.add(whole, texts)
+    for at in (1, 0):
+        rarity.add(parts, texts[at : at + 1])
+    rarity.write(parts, tmp_path / "unigrams.parquet")
+    assert np.array_equal(rarity.read(tmp_path / "unigrams.parquet"), whole)
+    assert whole.sum() == 6  # each Han code point is a word

@@ -1,0 +1,69 @@
+"""What was measured of the documents, with the thresholds of rules, and what each rule costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.report.charts.distribution import Threshold, distribution
+from tasks.report.material import Absent, Material
+from tasks.report.wording import count, number
+
+ABOUT = ("bytes", "characters", "shingle_words")  # lengths again: `words` is shown
+
+
+def build(material: Material) -> dict[str, Any]:
+    measures, corpus = material.node("measure"), material.nodes.get("select")
+    found = measures.metrics.get("histograms")
+    if not found:
+        raise Absent("These measures were made before their distribution was kept.")
+    steps = [step for step in corpus.metrics["steps"] if "alone" in step] if corpus else []
+    bounds: dict[str, list[tuple[str, Threshold, bool]]] = {}
+    for step in steps:
+        for bound in step.get("bounds", ()):
+            threshold = Threshold(bound["at"], bound["upper"])
+            bounds.setdefault(bound["measure"], []).append((step["step"], threshold, step["report_only"]))
+    shown = [
+        _drawn(name, spread, bounds.get(name, []))
+        for name, spread in found.items()
+        if spread["counts"] and name not in ABOUT and (name in bounds or spread["lowest"] < spread["highest"])
+    ]
+    same = [name for name, spread in found.items() if spread["counts"] and spread["lowest"] == spread["highest"]]
+    return {
+        "documents": measures.metrics["documents"],
+        "same": [f"{name.replace('_', ' ')} ({number(found[name]['lowest'])})" for name in same if name not in bounds],
+        "pictures": sorted(shown, key=lambda one: not one["rules"]),
+        "rules": [
+            {
+                "name": step["step"].replace("_", " "),
+                "alone": step["alone"]["documents"],
+                "first": step["documents"],
+                "labelled": step.get("labelled"),
+                "on": not step["report_only"],
+            }
+            for step in steps
+        ],
+        "fitted": [
+            {**one, "thresholds": [row for row in one["thresholds"] if row["published"] != row["fitted"]]}
+            for one in (corpus.metrics.get("fitted", ()) if corpus else ())
+        ],
+    }
+
+
+def _drawn(name: str, spread: dict[str, Any], bounds: list[tuple[str, Threshold, bool]]) -> dict[str, Any]:
+    said = name.replace("_", " ")
+    most = max(range(len(spread["counts"])), key=lambda at: spread["counts"][at])
+    description = (
+        f"From {number(spread['lowest'])} to {number(spread['highest'])}; most documents, "
+        f"{count(spread['counts'][most])}, from {number(spread['edges'][most])} to {number(spread['edges'][most + 1])}."
+    )
+    picture = distribution(
+        f"measure-{name}",
+        spread["edges"],
+        spread["counts"],
+        [threshold for _, threshold, _ in bounds],
+        logarithmic=spread["logarithmic"],
+        title=f"How many documents have which {said}",
+        description=description,
+    )
+    rules = [f"{step.replace('_', ' ')}{' (report only)' if report_only else ''}" for step, _, report_only in bounds]
+    return {"name": said, "picture": picture, "rules": list(dict.fromkeys(rules)), "logarithmic": spread["logarithmic"]}

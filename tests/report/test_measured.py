@@ -1,0 +1,47 @@
+"""The section about measures: thresholds where they belong, costs as in the artifacts."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tasks.report.charts.distribution import LEFT, RIGHT, WIDTH, Threshold, distribution
+from tasks.report.material import Material
+from tasks.report.page import render
+from tasks.report.sections import measured
+from tasks.runtime.runs import RunRecord
+from tasks.runtime.workspace import Workspace
+
+Made = tuple[Workspace, RunRecord]
+
+
+def test_every_rule_has_its_cost_and_its_threshold(made: Made) -> None:
+    material = Material(*made)
+    steps = {step["step"]: step for step in material.node("select").metrics["steps"] if "alone" in step}
+    shown = measured.build(material)
+    assert {row["name"].replace(" ", "_") for row in shown["rules"]} == set(steps)
+    for row in shown["rules"]:
+        step = steps[row["name"].replace(" ", "_")]
+        assert (row["alone"], row["first"]) == (step["alone"]["documents"], step["documents"])
+    words = next(one for one in shown["pictures"] if one["name"] == "words")
+    assert words["rules"] == ["word count"]
+    bounds = {bound["at"] for bound in steps["word_count"]["bounds"]}
+    assert all(f" {at:.4g}" in words["picture"] for at in bounds)
+    assert "What each rule costs" in render(*made)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "place", "said"),
+    [
+        (Threshold(5.0, upper=True), (LEFT + WIDTH - RIGHT) / 2, "≤ 5"),
+        (Threshold(0.0, upper=False), LEFT, "≥ 0"),
+        (Threshold(11.0, upper=True), WIDTH - RIGHT, "≤ 11 →"),
+        (Threshold(-1.0, upper=False), LEFT, "≥ −1 ←"),
+    ],
+)
+def test_a_threshold_stands_at_its_value_or_points_to_it(threshold: Threshold, place: float, said: str) -> None:
+    picture = distribution("key", [0.0, 5.0, 10.0], [3, 1], [threshold], logarithmic=False, title="t", description="d")
+    (x,) = re.findall(r'<line x1="([\d.]+)"[^>]*class="threshold"', picture)
+    assert float(x) == pytest.approx(place, abs=0.06)
+    assert f">{said}<" in picture
