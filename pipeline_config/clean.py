@@ -34,6 +34,17 @@ class HtmlConfig(EditSection):
     """HTML to plain text: tags, scripts and styles out, entities decoded, block elements on lines of their own."""
 
     kind: Literal["html"]
+    main_content: bool = False
+    """Keep the main content alone, without navigation, advertisements and notices (trafilatura); where none is found,
+    all of the text. Look at the cuts first: docs/html-extraction.md."""
+    lists: bool = True
+    """Keep lists. The next four are the Wikipedia rule: running text alone is left when all are false."""
+    tables: bool = True
+    """Keep tables."""
+    headers: bool = True
+    """Keep headings."""
+    references: bool = True
+    """Keep marks and lists of references (as MediaWiki and DPUB-ARIA mark them)."""
 
 
 class MarkdownConfig(EditSection):
