@@ -29,7 +29,7 @@ _NESTING_TAG = re.compile(
 )
 
 _TAG_OR_ENTITY = re.compile(r"</?[A-Za-z!]|&(?:#\d+|#[xX][0-9A-Fa-f]+|[A-Za-z][A-Za-z0-9]*);")
-_MARKDOWN = re.compile(r"[*_`~\[\]#>|\\]|^\s*(?:[-+]|\d+[.)])\s|^ {4}|\n[-=]{3,}|&\w+;|<\w", re.MULTILINE)
+_MARKDOWN = re.compile(r"[*_`~\[\]#>|\\]|^[^\S\n]*(?:[-+]|\d+[.)])\s|^ {4}|\n[-=]{3,}|&\w+;|<\w", re.MULTILINE)
 
 
 def html_to_text(html: str) -> str:
