@@ -67,7 +67,7 @@ def test_charsets(charset: str) -> None:
 
 def test_the_text_is_preferred_to_its_html_and_attachments_are_counted() -> None:
     mail = message("Rotate the key.")
-    mail.add_alternative("<p>Rotate <b>the</b> key.</p>", subtype="html")
+    mail.add_alternative("<p>Rotate <b>the</b> key, in HTML.</p>", subtype="html")
     mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="key.pdf")
     mail.add_attachment("not of the mail", filename="notes.txt")
     found = one(bytes(mail))
@@ -125,14 +125,18 @@ def test_a_mailbox_gives_what_the_standard_library_put_in(tmp_path_factory: Any,
 
 def test_a_line_that_begins_with_from_parts_nothing() -> None:
     raw = (
-        b"From ada Sat Nov 21 20:15:00 2026\nSubject: a\n\nhi\n\nFrom the start it was clear.\n>From ada at 10:10\n\n"
+        b"From ada Sat Nov 21 20:15:00 2026\nSubject: a\n\nhi\n\nFrom the start it was clear.\n>From ada at 10:10\n"
+        b"From noon on, at 12:00, it was not.\n\n"
         b"From bob Sat Nov 21 20:16:00 2026\nSubject: b\n\nho\n"
     )
     first, second = mail.read_many(io.BytesIO(raw), LIMIT)
     assert isinstance(first, Record)
     assert isinstance(second, Record)
-    assert first.value["text"] == "hi\n\nFrom the start it was clear.\nFrom ada at 10:10"  # type: ignore[index]
-    assert (second.line, second.value["text"]) == (9, "ho")  # type: ignore[index]
+    assert (
+        first.value["text"]
+        == "hi\n\nFrom the start it was clear.\nFrom ada at 10:10\nFrom noon on, at 12:00, it was not."
+    )  # type: ignore[index]
+    assert (second.line, second.value["text"]) == (10, "ho")  # type: ignore[index]
 
 
 def test_a_mailbox_is_ingested_with_places_reasons_and_an_account_that_balances(
