@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, assert_never
 
 import pyarrow as pa
@@ -12,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline_config.clean import (
+    C4LinesConfig,
     CleanConfig,
     DropLinesConfig,
     Edit,
@@ -19,12 +23,14 @@ from pipeline_config.clean import (
     MarkdownConfig,
     NormalFormConfig,
     RepairConfig,
+    RepeatedLinesConfig,
     WhitespaceConfig,
 )
 from tasks.corpus import partitions
 from tasks.corpus.account import Account
 from tasks.corpus.document import (
     SCHEMA,
+    iter_documents,
     rows_between,
     shards,
     sort_order,
@@ -35,11 +41,24 @@ from tasks.corpus.document import (
 )
 from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
 from tasks.corpus.row_groups import RowGroups
-from tasks.curation.edits import drop_lines, html, markdown, normal_form, repair, whitespace
+from tasks.curation import line_frequencies
+from tasks.curation.edits import (
+    c4_lines,
+    drop_lines,
+    html,
+    markdown,
+    normal_form,
+    repair,
+    repeated_lines,
+    whitespace,
+)
 from tasks.curation.edits.edited import Edited
+from tasks.curation.line_frequencies import Frequencies
+from tasks.runtime.artifact import sha256_of
 from tasks.runtime.stage import Context
 
 DOCUMENTS, CUTS_FILE, ORIGINALS_FILE = "documents.parquet", "cuts.parquet", "originals.parquet"
+FREQUENCIES = "line_frequencies.parquet"
 
 CUTS = pa.schema(
     [
@@ -84,8 +103,8 @@ class Cleaned:
     """Documents taken from an earlier artifact. Says how the work was done: no part of the result."""
 
 
-def apply(edit: Edit, text: str) -> Edited:
-    """One edit of one text."""
+def apply(edit: Edit, text: str, source: str = "", frequencies: Frequencies | None = None) -> Edited:
+    """One edit of one text. `frequencies` were fitted for it on the corpus; a text that is in none has none."""
     match edit:
         case RepairConfig():
             return repair.edit(text, edit)
@@ -99,30 +118,64 @@ def apply(edit: Edit, text: str) -> Edited:
             return whitespace.edit(text, edit)
         case DropLinesConfig():
             return drop_lines.edit(text, edit)
+        case C4LinesConfig():
+            return c4_lines.edit(text, edit)
+        case RepeatedLinesConfig():
+            return repeated_lines.edit(text, edit, source, frequencies) if frequencies is not None else Edited(text)
         case _:
             assert_never(edit)
 
 
-def apply_all(edits: Sequence[Edit], source: str, text: str) -> tuple[str, list[tuple[int, Edited]]]:
-    """The text after all edits, and what each that changed it did, by its position."""
+def apply_all(
+    edits: Sequence[Edit], source: str, text: str, fitted: Mapping[int, Frequencies] = MappingProxyType({})
+) -> tuple[str, list[tuple[int, Edited]]]:
+    """The text after all edits, and what each that changed it did, by its position; `fitted` is by position, too."""
     changes = []
     for position, edit in enumerate(edits):
         if edit.sources and source not in edit.sources:
             continue
-        edited = apply(edit, text)
+        edited = apply(edit, text, source, fitted.get(position))
         if edited.reason:
             changes.append((position, edited))
             text = edited.text
     return text, changes
 
 
+def fit(edits: Sequence[Edit], documents: Path, spill: Path) -> dict[int, Frequencies]:
+    """Count what the edits need to know of the whole corpus, by their position: one pass over the documents for each.
+
+    Each sees the texts as the edits before it leave them. `spill` is an empty folder.
+    """
+    fitted: dict[int, Frequencies] = {}
+    for position, edit in enumerate(edits):
+        if isinstance(edit, RepeatedLinesConfig):
+            keys = (
+                repeated_lines.keys(apply_all(edits[:position], source, text, fitted)[0], edit, source)
+                for batch in iter_documents(documents, ["source", "text"])
+                for source, text in zip(*(batch.column(name).to_pylist() for name in ("source", "text")), strict=True)
+                if not edit.sources or source in edit.sources
+            )
+            folder = spill / str(position)
+            folder.mkdir()
+            fitted[position] = line_frequencies.fit(keys, edit.min_documents, folder)
+    return fitted
+
+
 def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
     """Clean the documents of a folder into `documents/`, `cuts.parquet` and `originals.parquet` under `ctx.out`.
 
     A document of which nothing but white space is left is dropped; its rows in the cuts are marked `emptied`. What the
-    earlier artifact of the same settings holds of a document that has not changed is taken from there.
+    earlier artifact of the same settings holds of a document that has not changed is taken from there, unless an edit
+    asks what stands in the whole corpus: that lies in `line_frequencies.parquet`.
     """
-    parts = partitions.run(ctx, Cleaning(config, ctx.earlier), partitions.cut(documents))
+    with TemporaryDirectory(dir=ctx.out, prefix=".lines-") as spill:
+        fitted = fit(config.edits, documents, Path(spill))
+    frequencies = ctx.out / FREQUENCIES if fitted else None
+    if frequencies is not None:
+        line_frequencies.write(frequencies, fitted)
+    work = Cleaning(config, None if frequencies else ctx.earlier, frequencies)
+    state = sha256_of(frequencies) if frequencies else ""
+    parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
     cleaned = Cleaned(edits=[EditTotals() for _ in config.edits])
     for part in parts:
         cleaned.account += Account(**part.figures["account"])
@@ -146,6 +199,12 @@ class Cleaning:
     config: CleanConfig
     earlier: Path | None = None
     """A `CleanCorpus` of the same settings."""
+    frequencies: Path | None = None
+    """What was fitted on the corpus."""
+
+    @cached_property
+    def _fitted(self) -> Mapping[int, Frequencies]:
+        return line_frequencies.read(self.frequencies) if self.frequencies else {}
 
     def __call__(self, partition: Partition, folder: Path) -> Figures:
         raw = partition.table()
@@ -156,7 +215,7 @@ class Cleaning:
             known, *found = self._known(raw)
             made.append(tuple(found))
             raw, reused = raw.filter(pc.invert(known)), pc.sum(known).as_py()
-        made += [edited(self.config.edits, batch) for batch in raw.to_batches(BATCH_ROWS)]
+        made += [edited(self.config.edits, batch, self._fitted) for batch in raw.to_batches(BATCH_ROWS)]
         documents, cuts = (_in_order([tables[at] for tables in made]) for at in range(2))
         account, totals = book(originals, documents, cuts, len(self.config.edits))
         for name, table in ((DOCUMENTS, documents), (CUTS_FILE, cuts), (ORIGINALS_FILE, originals)):
@@ -182,12 +241,12 @@ class Cleaning:
         return known, documents, cuts.filter(pc.is_in(cuts["id"], raw.filter(known)["id"]))
 
 
-def edited(edits: Sequence[Edit], raw: pa.RecordBatch) -> tuple[pa.Table, pa.Table]:
+def edited(edits: Sequence[Edit], raw: pa.RecordBatch, fitted: Mapping[int, Frequencies]) -> tuple[pa.Table, pa.Table]:
     """Documents through the edits: those of which something is left, and the cuts in all of them."""
     rows: list[dict[str, Any]] = []
     cuts: list[dict[str, Any]] = []
     for row in raw.to_pylist():
-        text, changes = apply_all(edits, row["source"], row["text"])
+        text, changes = apply_all(edits, row["source"], row["text"], fitted)
         emptied = not text.strip()
         if not emptied:
             rows.append(row | {"text": text, "text_digest": text_digest(text)} if changes else row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from typing import Any
 
@@ -90,3 +91,13 @@ def test_edits_go_one_after_another_and_only_for_their_sources():
     text, changes = apply_all(edits, "tickets", "<p>a</p>\r\n")
     assert text == "<p>a</p>"
     assert [position for position, _ in changes] == [1]
+
+
+@pytest.mark.parametrize("kind", ["repair", "normal_form", "html", "whitespace", "drop_lines", "c4_lines"])
+@pytest.mark.parametrize(
+    "text", [" " * 300_000 + "x", "\n" * 300_000 + "x", "a" * 300_000, "<" * 300_000, "&" * 300_000]
+)
+def test_a_document_of_one_repeated_character_takes_linear_time(kind: str, text: str):
+    start = time.process_time()
+    edit(text, kind=kind)
+    assert time.process_time() - start < 3  # the square of the run would be minutes

@@ -14,7 +14,8 @@ _LINE_END = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
 )
-_AT_LINE_END = re.compile(r"[^\S\n]+(?=\n|\Z)")
+# Tried once a run of spaces and never given back, or the effort would grow with the square of the run.
+_AT_LINE_END = re.compile(r"(?<![^\S\n])[^\S\n]++(?=\n|\Z)")
 _SPACES = re.compile(r"(?<=\S)[ \t]{2,}(?=\S)")
 
 
