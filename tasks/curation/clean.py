@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,14 @@ from pipeline_config.clean import (
     HtmlConfig,
     MarkdownConfig,
     NormalFormConfig,
+    PiiConfig,
     RepairConfig,
+    SecretsConfig,
     WhitespaceConfig,
 )
 from tasks.corpus.account import Account
 from tasks.corpus.document import SCHEMA, iter_documents, text_digest, write_documents
-from tasks.curation.edits import drop_lines, html, markdown, normal_form, repair, whitespace
+from tasks.curation.edits import drop_lines, html, markdown, normal_form, pii, repair, secrets, whitespace
 from tasks.curation.edits.edited import Edited
 
 CUTS = pa.schema(
@@ -45,6 +48,12 @@ class EditTotals:
     cut: int = 0
     inserted: int = 0
     emptied: int = 0
+    counts: Counter[str] = field(default_factory=Counter)  # replaced stretches by kind, of edits that tell
+
+    def figures(self) -> dict[str, Any]:
+        """For metrics; `counts` where there are any."""
+        figures = {name: value for name, value in vars(self).items() if name != "counts"}
+        return figures | ({"counts": dict(sorted(self.counts.items()))} if self.counts else {})
 
 
 @dataclass
@@ -70,6 +79,10 @@ def apply(edit: Edit, text: str) -> Edited:
             return whitespace.edit(text, edit)
         case DropLinesConfig():
             return drop_lines.edit(text, edit)
+        case PiiConfig():
+            return pii.edit(text, edit)
+        case SecretsConfig():
+            return secrets.edit(text, edit)
         case _:
             assert_never(edit)
 
@@ -85,6 +98,32 @@ def apply_all(edits: Sequence[Edit], source: str, text: str) -> tuple[str, list[
             changes.append((position, edited))
             text = edited.text
     return text, changes
+
+
+def apply_batch(
+    edits: Sequence[Edit], sources: Sequence[str], texts: Sequence[str]
+) -> list[tuple[str, list[tuple[int, Edited]]]]:
+    """What `apply_all` gives for each of the texts, edit by edit."""
+    now = list(texts)
+    changes: list[list[tuple[int, Edited]]] = [[] for _ in now]
+    for position, edit in enumerate(edits):
+        rows = [row for row, source in enumerate(sources) if not edit.sources or source in edit.sources]
+        for place, edited in _changed(edit, [now[row] for row in rows]):
+            changes[rows[place]].append((position, edited))
+            now[rows[place]] = edited.text
+    return list(zip(now, changes, strict=True))
+
+
+def _changed(edit: Edit, texts: Sequence[str]) -> Iterator[tuple[int, Edited]]:
+    """The texts that an edit changes, by their place; some edits tell from one pass over all where to look."""
+    match edit:
+        case PiiConfig():
+            yield from pii.edit_batch(texts, edit)
+        case SecretsConfig():
+            yield from secrets.edit_batch(texts, edit)
+        case _:
+            edits = ((place, apply(edit, text)) for place, text in enumerate(texts))
+            yield from ((place, edited) for place, edited in edits if edited.reason)
 
 
 def run(config: CleanConfig, documents: Path, out: Path, progress: Callable[[int], None]) -> Cleaned:
@@ -106,9 +145,9 @@ def _edited(
         rows: list[dict[str, Any]] = []
         notes: list[dict[str, Any]] = []
         account: dict[str, int] = dict.fromkeys(Account.model_fields, 0)
-        for row in batch.to_pylist():
+        edited = apply_batch(config.edits, batch["source"].to_pylist(), batch["text"].to_pylist())
+        for row, (text, changes) in zip(batch.to_pylist(), edited, strict=True):
             before = len(row["text"].encode())
-            text, changes = apply_all(config.edits, row["source"], row["text"])
             emptied = not text.strip()
             account["documents_in"] += 1
             account["bytes_in"] += before
@@ -121,6 +160,7 @@ def _edited(
             for position, change in changes:
                 totals = cleaned.edits[position]
                 totals.documents += 1
+                totals.counts.update(change.counts)
                 if not emptied:
                     totals.cut += change.cut
                     totals.inserted += change.inserted

@@ -25,7 +25,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
         ctx.progress(done, total, "documents")
 
     cleaned = run(config, raw.path / "documents", ctx.out, progress)
-    edits = [{"edit": edit.kind, **vars(totals)} for edit, totals in zip(config.edits, cleaned.edits, strict=True)]
+    edits = [{"edit": edit.kind, **totals.figures()} for edit, totals in zip(config.edits, cleaned.edits, strict=True)]
     if not cleaned.account.documents_kept:
         most = max(edits, key=lambda edit: edit["emptied"], default={"edit": "none", "emptied": 0})
         raise StageFailed(
@@ -33,7 +33,10 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
             "Expected some text; take that edit out of clean.edits, or restrict it with `sources`."
         )
     for edit in edits:
-        ctx.say(f"{edit['edit']}: {edit['documents']} documents, {edit['cut']} bytes cut, {edit['inserted']} inserted")
+        told = "".join(f", {count} {kind}" for kind, count in edit.get("counts", {}).items())
+        ctx.say(
+            f"{edit['edit']}: {edit['documents']} documents, {edit['cut']} bytes cut, {edit['inserted']} inserted{told}"
+        )
     return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
 
 
