@@ -17,6 +17,7 @@ from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.selection import LanguageRule, PerplexityRule, SelectConfig
 from tasks.corpus.document import read_documents, reference, shards, text_digest
+from tasks.corpus.redaction.settings import masked
 from tasks.curation.clean import apply_all
 from tasks.curation.judge import judge
 from tasks.curation.measure import SIGNATURES, TABLE, signature, statistics
@@ -29,6 +30,8 @@ from tasks.runtime.errors import RefusedInput
 
 Decision = Literal["kept", "dropped"]
 
+_SHOWN = 4_000
+"""Characters of a text of which the excerpt is the beginning, once personal data and secrets are masked."""
 _AT = {"node": "", "fingerprint": ""}  # of an artifact that is only read
 
 
@@ -100,6 +103,7 @@ def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: M
         RefusedInput: no document of the raw corpus begins so, or several do.
     """
     row = _find(query, raw.path / "documents")
+    row["text"] = masked(row["text"][:_SHOWN], CleanConfig.model_validate(clean.config).edits)
     document = row["id"]
     lines = [_ingested(row)]
     cuts = _rows(clean.path / "cuts.parquet", document)
@@ -143,7 +147,7 @@ def fate_of_text(
     lines += [Line("clean", f"{edits[at].kind}: {_bytes(c.cut, c.inserted)}, {c.reason}") for at, c in changes] or [
         Line("clean", "unchanged")
     ]
-    row = {"id": b"", "source": source, "text": text}
+    row = {"id": b"", "source": source, "text": masked(text[:_SHOWN], edits)}
     if not edited.strip():
         return _fate(row, "dropped", [*lines, Line("clean", "dropped: nothing but white space was left")])
     measure_config = MeasureConfig.model_validate(measures.config)
