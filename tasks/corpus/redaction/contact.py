@@ -36,7 +36,7 @@ _SPECIAL_6 = ((0x20010000 << 96, 23), (0x20010DB8 << 96, 32), (0x3FFF0000 << 96,
 _VERSION_BEFORE = re.compile(
     # a word for versions or sections, then nothing but quotes, colons and the like
     r"(?:\b(?:v|ver|vers|versions?|releases?d?|rev|revision|build|firmware|kernel|driver|assembly|sdk|package|module"
-    r"|sections?|sec|chapter|clause|table|figure|fig|article|annex|appendix|rule|control|oid|patch|hotfix|sp"
+    r"|sections?|sec|chapter|clause|table|figure|fig|article|annex|appendix|rule|control|(?:object)?identifier|oid|patch|hotfix|sp"
     r"|than|before|after|until|since|prior to|(?:up|down)graded? (?:to|from)|updated? (?:to|from)|fixed in|up to)"
     r"[\"']?[.:=]{0,2}[\s\"'(v]{0,3}|§\s?|[=<>~^!]=\s?|[<>^~]\s?|[A-Za-z][-/])"
     r"(?:[0-9]+(?:\.[0-9]+)+(?: ?(?:,|to|and|or|through|-|/) ?){1,2}v?){0,4}\Z",  # and those that stand before it
@@ -58,6 +58,9 @@ _SMALL = 20
 _PHONE_WORDS = (
     "telephone|telefono|téléphone|teléfono|telefone|telefon|tel|phone|fax|mobile|mobil|móvil|cellulare|celular|cell"
     "|handy|whatsapp|hotline|rufnummer|durchwahl"
+)
+_PHONE_NAMED = (
+    naming(_PHONE_WORDS) + r"(?i:[ _-]?(?:number|num|no|nr|nummer|numéro|número))?(?:[^0-9A-Za-z\n(][^0-9\n(]{0,15})?"
 )
 _DIGITS = r"(?:[ .\-/()]{0,2}[0-9])"
 
@@ -179,12 +182,12 @@ def phones(regions: tuple[str, ...]) -> tuple[Pattern, ...]:
         patterns.append(
             Pattern(
                 "phone",
-                rf"{naming(_PHONE_WORDS)}[^0-9\n(]{{0,16}}(\(?[0-9]{_DIGITS}{{5,13}})",
+                rf"{_PHONE_NAMED}(\(?[0-9]{_DIGITS}{{5,13}})",
                 partial(_phone, regions=regions),
                 (r"(?<![<\[{#*|])", r"(?![0-9A-Za-z_]|[.\-][0-9])"),  # a placeholder names nothing
                 needs=tuple(_PHONE_WORDS.split("|")),
                 group="name",
-                hint=rf"{naming(_PHONE_WORDS)}[^0-9\n(]{{0,16}}[0-9(]",
+                hint=rf"{_PHONE_NAMED}[0-9(]",
             )
         )
     if {"US", "CA"} & set(regions):

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from functools import partial
 
+from tasks.corpus.redaction.context import before
 from tasks.corpus.redaction.pattern import ALONE, Pattern, Span
 
 _TOKEN = r"(?<![0-9A-Za-z_-])", r"(?![0-9A-Za-z_-])"
@@ -33,8 +34,21 @@ _LONGEST_KEY = 20_000
 """Characters: RSA of 16 384 bits takes 13 000."""
 _LAST_LINE = re.compile(r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _BASE64 = re.compile(r"(?:(?:\s|\\[nr]){1,4}[0-9A-Za-z+/=]{16,})*")
-# Names and paths: identifiers end in a digit or two (MinimumLength14), paths are words between slashes.
-_NAME = re.compile(r"[A-Za-z_-]+[0-9]{1,2}|[a-z0-9_.-]*(?:/[a-z_-]*[0-9]{0,2})+", re.ASCII)
+# Names, paths, dotted names and dates, as in code: parts of letters that end in a digit or two (MinimumLength14).
+_NAME = re.compile(r"/?[A-Za-z_-]+[0-9]{0,2}(?:[./:]+[A-Za-z_-]*[0-9]{0,2})*", re.ASCII)
+_CODE = re.compile(
+    r"[A-Za-z_]+[0-9]{0,3}[A-Za-z_]*(?:\.[A-Za-z_]+[0-9]{0,3}[A-Za-z_]*)+|[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII
+)
+# What makes another thing of a token or key: nextToken, partition_key; token_type, passwordPolicy.
+_OTHER_BEFORE = re.compile(
+    r"(?:next|change|page|pagination|continuation|continue|purchase|action|request|idempotency|sync|sort|partition"
+    r"|primary|foreign|public|start|cache|client|upload|refund|arn:[^\s\"']*:)[-_ ]?\Z",
+    re.IGNORECASE,
+)
+_OTHER_AFTER = re.compile(
+    r"[-_]?(?:types?|names?|ttl|policy|length|len|min|max|urls?|uri|path|files?|field|count|format|expir|arn|prefix|label)",
+    re.IGNORECASE,
+)
 
 
 def entropy(value: str) -> float:
@@ -77,17 +91,19 @@ def _jwt(match: re.Match[str]) -> Span | None:
 
 def _assigned(match: re.Match[str], floor: float) -> Span | None:
     value = match[1].rstrip(".:")
+    name = re.match(rf"(?i:{_NAMES})", match[0])
+    other = _OTHER_BEFORE.search(before(match, 120)) or (name and _OTHER_AFTER.match(match[0], name.end()))
     # A letter and a digit: words and numbers are seldom passwords, and a placeholder is never taken for one.
     mixed = _DIGIT.search(value) and re.search(r"[A-Za-z]", value)
-    if (
-        not mixed
-        or len(value) < _SHORTEST
-        or _NO_VALUE.match(value)
-        or _NAME.fullmatch(value)
-        or entropy(value) < floor
-    ):
+    if other or not mixed or len(value) < _SHORTEST or entropy(value) < floor:
         return None
-    return None if value.upper().endswith(("EXAMPLE", "EXAMPLEKEY")) else (match.start(1), match.start(1) + len(value))
+    if _NO_VALUE.match(value) or _NAME.fullmatch(value) or _CODE.fullmatch(value) or "..." in match[1]:
+        return None
+    if match.string[match.end() : match.end() + 1] == "(":  # a call
+        return None
+    if value.rstrip("=").upper().endswith(("EXAMPLE", "EXAMPLEKEY")):
+        return None
+    return match.start(1), match.start(1) + len(value)
 
 
 SECRETS: tuple[Pattern, ...] = (
