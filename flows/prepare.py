@@ -73,7 +73,7 @@ def stages_of(config: PipelineConfig) -> dict[str, Stage[Any, Any]]:
         stages[node_name(stage, part)] = stage
         return stage.result(node=node_name(stage, part), fingerprint="")
 
-    road(config, Inputs(unknown, unknown, unknown, unknown, unknown), note)
+    road(config, Inputs(unknown, unknown, unknown, unknown, unknown, unknown), note)
     return stages
 
 

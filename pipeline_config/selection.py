@@ -220,6 +220,16 @@ class PerplexityRule(RuleSection):
         return self
 
 
+class ToxicityRule(RuleSection):
+    """Toxicity as `measure.toxicity` measures it. It flags: `report_only` is on until you have seen its samples."""
+
+    kind: Literal["toxicity"]
+    report_only: bool = True
+    """Count what it would drop, and drop nothing."""
+    maximum: float = Field(default=5.0, ge=0)
+    """Words of the lists per 1 000 words (a word as near-duplicates count it), or a classifier's probability 0 … 1."""
+
+
 Rule = Annotated[
     WordCountRule
     | MeanWordLengthRule
@@ -242,7 +252,8 @@ Rule = Annotated[
     | CurlyBracesRule
     | LoremIpsumRule
     | LanguageRule
-    | PerplexityRule,
+    | PerplexityRule
+    | ToxicityRule,
     Field(discriminator="kind"),
 ]
 

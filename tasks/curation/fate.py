@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
-from pipeline_config.selection import LanguageRule, PerplexityRule, SelectConfig
+from pipeline_config.selection import LanguageRule, PerplexityRule, SelectConfig, ToxicityRule
 from tasks.corpus.document import read_documents, reference, shards, text_digest
 from tasks.corpus.redaction.settings import masked
 from tasks.curation.clean import apply_all
@@ -165,6 +165,7 @@ def fate_of_text(
     lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
     active = [rule for rule in config.rules if not rule.report_only]
     untold = ["perplexity"] if any(isinstance(rule, PerplexityRule) for rule in active) else []
+    untold += ["toxicity"] if any(isinstance(rule, ToxicityRule) for rule in active) else []
     untold += [] if lid_model else ["language"]
     untold += [] if labels else ["decontamination"]
     if untold:
@@ -174,7 +175,9 @@ def fate_of_text(
 
 def _broken_rules(config: SelectConfig, measured: dict[str, Any]) -> Iterator[str]:
     for rule in config.rules:
-        unknown = isinstance(rule, PerplexityRule) or (isinstance(rule, LanguageRule) and "language" not in measured)
+        unknown = isinstance(rule, PerplexityRule | ToxicityRule) or (
+            isinstance(rule, LanguageRule) and "language" not in measured
+        )
         if unknown or rule.report_only:
             continue
         verdict = judge(rule, measured)

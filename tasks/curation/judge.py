@@ -29,6 +29,7 @@ from pipeline_config.selection import (
     StopWordsRule,
     SymbolsRule,
     TopNgramsRule,
+    ToxicityRule,
     WordCountRule,
 )
 from tasks.curation.rules import (
@@ -53,6 +54,7 @@ from tasks.curation.rules import (
     stop_words,
     symbols,
     top_ngrams,
+    toxicity,
     word_count,
 )
 from tasks.curation.rules.verdict import Measured, Verdict
@@ -112,5 +114,7 @@ def _judge(rule: Rule, measured: Measured) -> Verdict:
             return language.judge(measured, rule)
         case PerplexityRule():
             return perplexity.judge(measured, rule)
+        case ToxicityRule():
+            return toxicity.judge(measured, rule)
         case _:
             assert_never(rule)

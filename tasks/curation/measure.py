@@ -17,8 +17,10 @@ from tasks.corpus.document import count_documents, iter_documents
 from tasks.curation.measures import lines, perplexity, repetition, words
 from tasks.curation.measures.batch import Batch, Columns
 from tasks.curation.measures.language import LanguageModel
+from tasks.curation.measures.toxicity import toxicity_scorer
 from tasks.dedup.shingles import shingles
 from tasks.dedup.signatures import Signatures, sign
+from tasks.runtime.artifact import InputFiles
 
 ROWS = 1024  # documents at a time
 TABLE = "measures/measures.parquet"
@@ -26,7 +28,12 @@ SIGNATURES = "signatures/signatures.npy"
 
 
 def run(
-    config: MeasureConfig, documents: Path, lid_model: Path, out: Path, progress: Callable[[int], None]
+    config: MeasureConfig,
+    documents: Path,
+    lid_model: Path,
+    out: Path,
+    progress: Callable[[int], None],
+    toxicity: InputFiles | None = None,
 ) -> pa.Table:
     """Measure the documents of a folder into `out`; the rows of table and signatures are in order of id.
 
@@ -36,6 +43,7 @@ def run(
     (out / TABLE).parent.mkdir()
     (out / SIGNATURES).parent.mkdir()
     language = LanguageModel(lid_model)
+    scorer = toxicity_scorer(config.toxicity, toxicity) if config.toxicity and toxicity else None
     models = train_perplexity(config, documents)
     signatures = np.lib.format.open_memmap(
         out / SIGNATURES, mode="w+", dtype=np.uint32, shape=(count, config.signature.permutations)
@@ -52,6 +60,8 @@ def run(
             **perplexity.measure(models, texts, digests),
             "shingle_words": shingle_words,
         }
+        if scorer:
+            columns["toxicity"] = scorer.measure(texts, columns["language"], shingle_words)
         arrays = {name: pa.array(values) for name, values in columns.items()}
         parts.append(pa.table({"id": batch["id"], "source": batch["source"], **arrays}))
         row += len(texts)

@@ -41,10 +41,17 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
 
 
 @stage("measure", version=1)
-def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
+def measure(
+    ctx: Context,
+    config: MeasureConfig,
+    clean: CleanCorpus,
+    lid_model: InputFiles,
+    toxicity: InputFiles | None = None,
+) -> Measures:
     """Statistics, language, perplexity and MinHash signature of every document.
 
-    `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`).
+    `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`), `toxicity` the word lists or
+    the classifier of `config.toxicity`.
     """
     from tasks.corpus.document import count_documents
     from tasks.curation.measure import run, summary
@@ -60,7 +67,7 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
         done += documents
         ctx.progress(done, total, "documents")
 
-    table = run(config, clean.path / "documents", lid_model.files[0].path, ctx.out, progress)
+    table = run(config, clean.path / "documents", lid_model.files[0].path, ctx.out, progress, toxicity)
     return ctx.finish(Measures, metrics=summary(table))
 
 
@@ -75,6 +82,13 @@ def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Mea
         raise RefusedInput(
             f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
             f"{signature.permutations}; take a divisor."
+        )
+    if MeasureConfig.model_validate(measures.config).toxicity is None and any(
+        rule.kind == "toxicity" for rule in config.rules
+    ):
+        raise RefusedInput(
+            "select.rules has the rule toxicity, but measure.toxicity is null; expected it to be measured. "
+            "Set measure.toxicity, such as {kind: words}."
         )
     held_out = HeldOutTexts.read(labels.path / "data")
     documents = clean.path / "documents"
