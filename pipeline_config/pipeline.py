@@ -76,6 +76,8 @@ class PipelineConfig(Section):
                 f"select.near_duplicates.bands={near.bands} does not divide "
                 f"measure.signature.permutations={self.measure.signature.permutations}; take a divisor."
             )
+        if self.measure.toxicity is None and any(rule.kind == "toxicity" for rule in self.select.rules):
+            raise ValueError("select.rules has toxicity, but measure.toxicity is null. Set it, such as {kind: words}.")
         variant, backend = self.promotion.variant, self.compress.backend.kind
         if variant not in ("teacher", "student") and backend != f"onnx_{variant}":
             raise ValueError(

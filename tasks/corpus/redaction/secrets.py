@@ -171,7 +171,7 @@ SECRETS: tuple[Pattern, ...] = (
     ),
     # https://docs.npmjs.com/about-access-tokens
     Pattern("npm_token", r"npm_[A-Za-z0-9]{36}", _random, ALONE, ("npm_",), "token", "npm_[A-Za-z0-9]"),
-    # https://docs.pypi.org/project-management/api-tokens: a macaroon of pypi.org or test.pypi.org
+    # https://warehouse.pypa.io/development/token-scanning.html: a macaroon of PyPI or TestPyPI
     Pattern("pypi_token", r"pypi-AgE[A-Za-z0-9_-]{50,}", _random, _TOKEN, ("pypi-age",), "token", "pypi-AgE"),
     # https://platform.openai.com/docs/api-reference/authentication, https://docs.claude.com/en/api/overview
     Pattern("sk_key", r"sk-[A-Za-z0-9_-]{32,}", _long_key, _TOKEN, ("sk-",), "token", r"\bsk-[A-Za-z0-9]"),
