@@ -25,7 +25,16 @@ from pipeline_config.clean import (
 )
 from tasks.corpus.account import Account
 from tasks.corpus.document import SCHEMA, iter_documents, text_digest, write_documents
-from tasks.curation.edits import drop_lines, html, markdown, normal_form, pii, repair, secrets, whitespace
+from tasks.curation.edits import (
+    drop_lines,
+    html,
+    markdown,
+    normal_form,
+    pii,
+    repair,
+    secrets,
+    whitespace,
+)
 from tasks.curation.edits.edited import Edited
 
 CUTS = pa.schema(
