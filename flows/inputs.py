@@ -24,6 +24,7 @@ class Inputs:
     labels: InputFiles
     base: InputFiles
     language_model: InputFiles
+    toxicity: InputFiles | None
 
 
 def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
@@ -33,6 +34,7 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
         RefusedInput: something is not there, or the base model is not what the config expects.
     """
     general, benchmarks = config.ingest.general, config.ingest.benchmarks
+    toxicity = config.measure.toxicity
     root, sha256 = store.workspace.root, store.digests.sha256
     base = resolve("files:base model", (_file("base", config.model.model_name_or_path, NOT_A_MODEL),), root, sha256)
     check_model_directory(base.folder, config.model.model_name_or_path)
@@ -49,6 +51,7 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
         labels=resolve("files:ingest.labels", config.ingest.labels.sources, root, sha256),
         base=base,
         language_model=find_language_model(config.measure.language.model_path, store),
+        toxicity=resolve("files:toxicity", (_file("toxicity", toxicity.path),), root, sha256) if toxicity else None,
     )
 
 

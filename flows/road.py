@@ -49,7 +49,7 @@ def road(config: PipelineConfig, inputs: Inputs, call: Call) -> Milestones:
     labels = call(ingest_labels, "", config.ingest.labels, inputs.labels)
 
     cleaned = call(clean, "", config.clean, raw)
-    measures = call(measure, "", config.measure, cleaned, inputs.language_model)
+    measures = call(measure, "", config.measure, cleaned, inputs.language_model, inputs.toxicity)
     corpus = call(select, "", config.select, cleaned, measures, labels, benchmarks)
 
     tokenizer = call(make_tokenizer, "", config.tokenizer, inputs.base, corpus, general)

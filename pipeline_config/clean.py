@@ -1,6 +1,6 @@
 """What is done to a text before anything is decided about it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -107,6 +107,47 @@ class RepeatedLinesConfig(EditSection):
     """Cut nothing; the cuts of each document tell what would go."""
 
 
+PiiKind = Literal[
+    "email", "phone", "ip_address", "card", "iban", "us_ssn", "uk_nino", "de_steuer_id", "fr_nir", "es_dni",
+    "it_codice_fiscale", "nl_bsn", "br_cpf", "in_aadhaar", "se_personnummer",
+]  # fmt: skip
+SecretKind = Literal[
+    "private_key", "aws_access_key", "github_token", "gitlab_token", "slack_token", "google_api_key", "stripe_key",
+    "npm_token", "pypi_token", "sk_key", "jwt", "url_password", "assigned_secret",
+]  # fmt: skip
+Placeholder = Annotated[str, Field(pattern=r"^[<\[{#*|][^0-9@]*[>\]}#*|]$")]
+"""Within brackets or other marks and without digits and @: no placeholder is taken for a hit or for a part of one."""
+
+
+class PiiConfig(EditSection):
+    """Placeholders for personal data that have a form: addresses, numbers. Names of people need a model: they stay."""
+
+    kind: Literal["pii"]
+    kinds: tuple[PiiKind, ...] = get_args(PiiKind)
+    """What is replaced. Where two overlap, that which fewer random numbers satisfy counts."""
+    placeholder: Placeholder = "<{kind}>"
+    """What is written instead; `{kind}` becomes the kind in capitals. It begins with one of
+    `< [ { # * |`, ends with one of `> ] } # * |` and has no digits and no @, so that it is never taken for a hit."""
+    phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "IN", "SE")
+    """Countries (ISO 3166, two letters) whose own way of writing telephone numbers is known, behind a word such as
+    `phone`; North American numbers are known without one when US or CA is among them. Numbers with + always are."""
+    private_addresses: bool = False
+    """Replace IP addresses of private networks (10/8, 172.16/12, 192.168/16, fc00::/7 …), too."""
+
+
+class SecretsConfig(EditSection):
+    """Placeholders for credentials: tokens with a published form, private keys, passwords that are assigned."""
+
+    kind: Literal["secrets"]
+    kinds: tuple[SecretKind, ...] = get_args(SecretKind)
+    """What is replaced."""
+    placeholder: Placeholder = "<{kind}>"
+    """What is written instead; `{kind}` becomes the kind in capitals. It begins with one of
+    `< [ { # * |`, ends with one of `> ] } # * |` and has no digits and no @, so that it is never taken for a hit."""
+    min_entropy: float = Field(default=3.0, ge=0)
+    """Bits per character, at least, of a value that is assigned to a password, token or key."""
+
+
 Edit = Annotated[
     RepairConfig
     | NormalFormConfig
@@ -115,7 +156,9 @@ Edit = Annotated[
     | WhitespaceConfig
     | DropLinesConfig
     | C4LinesConfig
-    | RepeatedLinesConfig,
+    | RepeatedLinesConfig
+    | PiiConfig
+    | SecretsConfig,
     Field(discriminator="kind"),
 ]
 

@@ -1,6 +1,6 @@
 """What is found out about every document: facts, no thresholds."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -58,6 +58,43 @@ class RelevanceConfig(Section):
     """Of the initial values."""
 
 
+class WordListToxicity(Section):
+    """Words and phrases of a list for the language that the document is in, per 1 000 words. C4 dropped every page
+    with one of them (Raffel et al. 2020, section 2.2). Without a list for its language a document has none."""
+
+    kind: Literal["words"]
+    path: str = Field(default="package:tasks/curation/word_lists/naughty_words/*.json", json_schema_extra=NOT_IDENTITY)
+    """Files `LANGUAGE.json`, each a list of texts: a folder, a glob or `package:NAME/path`. The default is C4's list,
+    naughty-words 1.2.0 (CC-BY-4.0, 28 languages)."""
+    exclude: tuple[str, ...] = ()
+    """Words and phrases of the lists that do not count, such as `how to kill` where processes are killed."""
+
+
+class FastTextToxicity(Section):
+    """Probability of a label by a local fastText classifier (Joulin et al. 2016)."""
+
+    kind: Literal["fasttext"]
+    path: str = Field(json_schema_extra=NOT_IDENTITY)
+    """The model, as a file or `package:NAME/path`; its bytes are part of the identity."""
+    label: str
+    """The label that says toxic, without `__label__`."""
+
+
+class TransformersToxicity(Section):
+    """Probability of a label by a local Transformers classifier of sequences: safetensors, no code of its own."""
+
+    kind: Literal["transformers"]
+    path: str = Field(json_schema_extra=NOT_IDENTITY)
+    """The folder with config.json, model.safetensors and tokenizer; its bytes are part of the identity."""
+    label: str
+    """The label that says toxic, as config.json names it."""
+    max_length: int = Field(default=512, ge=1)
+    """Tokens of a text that are read, from its start."""
+
+
+Toxicity = Annotated[WordListToxicity | FastTextToxicity | TransformersToxicity, Field(discriminator="kind")]
+
+
 class SignatureConfig(Section):
     """MinHash signatures of sets of word n-grams."""
 
@@ -78,5 +115,7 @@ class MeasureConfig(Section):
     """How surprising a text is."""
     relevance: RelevanceConfig | None = None
     """How much a text is like wanted text. Null: not measured."""
+    toxicity: Toxicity | None = None
+    """How toxic a text is. Null: not measured."""
     signature: SignatureConfig = SignatureConfig()
     """What near-duplicates are found by."""

@@ -80,6 +80,8 @@ class PipelineConfig(Section):
             raise ValueError(
                 "select.rules has one of kind relevance, but measure.relevance is null; set measure.relevance.sources."
             )
+        if self.measure.toxicity is None and any(rule.kind == "toxicity" for rule in self.select.rules):
+            raise ValueError("select.rules has toxicity, but measure.toxicity is null. Set it, such as {kind: words}.")
         variant, backend = self.promotion.variant, self.compress.backend.kind
         if variant not in ("teacher", "student") and backend != f"onnx_{variant}":
             raise ValueError(

@@ -249,6 +249,16 @@ class RelevanceRule(RuleSection):
     """What the share is counted in."""
 
 
+class ToxicityRule(RuleSection):
+    """Toxicity as `measure.toxicity` measures it. It flags: `report_only` is on until you have seen its samples."""
+
+    kind: Literal["toxicity"]
+    report_only: bool = True
+    """Count what it would drop, and drop nothing."""
+    maximum: float = Field(default=5.0, ge=0)
+    """Words of the lists per 1 000 words (a word as near-duplicates count it), or a classifier's probability 0 … 1."""
+
+
 Rule = Annotated[
     CharactersRule
     | WordCountRule
@@ -273,11 +283,12 @@ Rule = Annotated[
     | LoremIpsumRule
     | LanguageRule
     | PerplexityRule
-    | RelevanceRule,
+    | RelevanceRule
+    | ToxicityRule,
     Field(discriminator="kind"),
 ]
 
-MODEL_RULES = (LanguageRule, PerplexityRule, RelevanceRule)
+MODEL_RULES = (LanguageRule, PerplexityRule, RelevanceRule, ToxicityRule)
 """Rules over what a model says of a text; the others look at its statistics alone."""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+
 from benchmarks.curation.corpus import arguments, corpus
 from benchmarks.curation.measured import Command, Side, compare, here, measured, speed_table, where
 from benchmarks.curation.peers.environment import python

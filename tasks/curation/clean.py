@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +24,10 @@ from pipeline_config.clean import (
     HtmlConfig,
     MarkdownConfig,
     NormalFormConfig,
+    PiiConfig,
     RepairConfig,
     RepeatedLinesConfig,
+    SecretsConfig,
     WhitespaceConfig,
 )
 from tasks.corpus import partitions
@@ -48,8 +52,10 @@ from tasks.curation.edits import (
     html,
     markdown,
     normal_form,
+    pii,
     repair,
     repeated_lines,
+    secrets,
     whitespace,
 )
 from tasks.curation.edits.edited import Edited
@@ -69,6 +75,7 @@ CUTS = pa.schema(
         pa.field("cut", pa.int64(), nullable=False),
         pa.field("inserted", pa.int64(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
+        pa.field("counts", pa.string(), nullable=False),  # replaced stretches by kind, a JSON object
         pa.field("emptied", pa.bool_(), nullable=False),  # nothing was left: the document was dropped
     ]
 )
@@ -87,6 +94,12 @@ class EditTotals:
     cut: int = 0
     inserted: int = 0
     emptied: int = 0
+    counts: Counter[str] = field(default_factory=Counter)  # replaced stretches by kind, of edits that tell
+
+    def figures(self) -> dict[str, Any]:
+        """For metrics; `counts` where there are any."""
+        figures = {name: value for name, value in vars(self).items() if name != "counts"}
+        return figures | ({"counts": dict(sorted(self.counts.items()))} if self.counts else {})
 
     def add(self, other: EditTotals) -> None:
         for name, value in vars(other).items():
@@ -122,6 +135,10 @@ def apply(edit: Edit, text: str, source: str = "", frequencies: Frequencies | No
             return c4_lines.edit(text, edit)
         case RepeatedLinesConfig():
             return repeated_lines.edit(text, edit, source, frequencies) if frequencies is not None else Edited(text)
+        case PiiConfig():
+            return pii.edit(text, edit)
+        case SecretsConfig():
+            return secrets.edit(text, edit)
         case _:
             assert_never(edit)
 
@@ -139,6 +156,38 @@ def apply_all(
             changes.append((position, edited))
             text = edited.text
     return text, changes
+
+
+def apply_batch(
+    edits: Sequence[Edit],
+    sources: Sequence[str],
+    texts: Sequence[str],
+    fitted: Mapping[int, Frequencies] = MappingProxyType({}),
+) -> list[tuple[str, list[tuple[int, Edited]]]]:
+    """What `apply_all` gives for each of the texts, edit by edit."""
+    now = list(texts)
+    changes: list[list[tuple[int, Edited]]] = [[] for _ in now]
+    for position, edit in enumerate(edits):
+        rows = [row for row, source in enumerate(sources) if not edit.sources or source in edit.sources]
+        held = [(sources[row], now[row]) for row in rows]
+        for place, edited in _changed(edit, held, fitted.get(position)):
+            changes[rows[place]].append((position, edited))
+            now[rows[place]] = edited.text
+    return list(zip(now, changes, strict=True))
+
+
+def _changed(
+    edit: Edit, held: Sequence[tuple[str, str]], frequencies: Frequencies | None
+) -> Iterator[tuple[int, Edited]]:
+    """Of (source, text) what an edit changes, by its place; some edits tell from one pass over all where to look."""
+    match edit:
+        case PiiConfig():
+            yield from pii.edit_batch([text for _, text in held], edit)
+        case SecretsConfig():
+            yield from secrets.edit_batch([text for _, text in held], edit)
+        case _:
+            edits = ((place, apply(edit, text, source, frequencies)) for place, (source, text) in enumerate(held))
+            yield from ((place, edited) for place, edited in edits if edited.reason)
 
 
 def fit(edits: Sequence[Edit], documents: Path, spill: Path) -> dict[int, Frequencies]:
@@ -245,8 +294,8 @@ def edited(edits: Sequence[Edit], raw: pa.RecordBatch, fitted: Mapping[int, Freq
     """Documents through the edits: those of which something is left, and the cuts in all of them."""
     rows: list[dict[str, Any]] = []
     cuts: list[dict[str, Any]] = []
-    for row in raw.to_pylist():
-        text, changes = apply_all(edits, row["source"], row["text"], fitted)
+    done = apply_batch(edits, raw["source"].to_pylist(), raw["text"].to_pylist(), fitted)
+    for row, (text, changes) in zip(raw.to_pylist(), done, strict=True):
         emptied = not text.strip()
         if not emptied:
             rows.append(row | {"text": text, "text_digest": text_digest(text)} if changes else row)
@@ -260,6 +309,7 @@ def edited(edits: Sequence[Edit], raw: pa.RecordBatch, fitted: Mapping[int, Freq
                     "cut": change.cut,
                     "inserted": change.inserted,
                     "reason": change.reason,
+                    "counts": json.dumps(dict(change.counts), sort_keys=True),
                     "emptied": emptied,
                 }
             )
@@ -275,6 +325,8 @@ def book(originals: pa.Table, documents: pa.Table, cuts: pa.Table, edits: int) -
     for name in ("cut", "inserted"):
         for position, size in _by_position(stayed, name, "sum").items():
             setattr(totals[position], name, getattr(totals[position], name) + size)
+    for row in cuts.filter(pc.not_equal(cuts["counts"], "{}")).select(["position", "counts"]).to_pylist():
+        totals[row["position"]].counts.update(json.loads(row["counts"]))
     emptied = cuts.filter(cuts["emptied"])
     last = emptied.group_by("id").aggregate([("position", "max")])["position_max"]  # the edit that left nothing
     for entry in pc.value_counts(last).to_pylist():

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.rule_presets import Step
-from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRule, SelectConfig
+from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRule, SelectConfig, ToxicityRule
 from tasks.corpus.document import read_documents, reference, shards, text_digest
+from tasks.corpus.redaction.settings import masked
 from tasks.curation.clean import apply_all
 from tasks.curation.domain import read_rules
 from tasks.curation.judge import judge
@@ -33,9 +34,11 @@ from tasks.runtime.errors import RefusedInput
 
 Decision = Literal["kept", "dropped"]
 
-OF_THE_CORPUS = (PerplexityRule, RelevanceRule)
-"""Rules whose thresholds are places in a whole corpus: of a text alone they say nothing."""
+UNTOLD = (PerplexityRule, RelevanceRule, ToxicityRule)
+"""Rules whose thresholds are places in a whole corpus, or whose models are not kept: they are not judged."""
 
+_SHOWN = 4_000
+"""Characters of a text of which the excerpt is the beginning, once personal data and secrets are masked."""
 _AT = {"node": "", "fingerprint": ""}  # of an artifact that is only read
 
 
@@ -109,6 +112,7 @@ def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: M
         RefusedInput: no document of the raw corpus begins so, or several do.
     """
     row = _find(query, raw.path / "documents")
+    row["text"] = masked(row["text"][:_SHOWN], CleanConfig.model_validate(clean.config).edits)
     document = row["id"]
     lines = [_ingested(row)]
     cuts = _rows(clean.path / "cuts.parquet", document)
@@ -159,7 +163,7 @@ def fate_of_text(
     lines += [Line("clean", f"{edits[at].kind}: {_bytes(c.cut, c.inserted)}, {c.reason}") for at, c in changes] or [
         Line("clean", "unchanged")
     ]
-    row = {"id": b"", "source": source, "text": text}
+    row = {"id": b"", "source": source, "text": masked(text[:_SHOWN], edits)}
     if not edited.strip():
         return _fate(row, "dropped", [*lines, Line("clean", "dropped: nothing but white space was left")])
     measure_config = MeasureConfig.model_validate(measures.config)
@@ -176,7 +180,7 @@ def fate_of_text(
     ]
     lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
     active = [step.rule for step in rules if not step.rule.report_only]
-    untold: list[str] = sorted({rule.kind for rule in active if isinstance(rule, OF_THE_CORPUS)})
+    untold: list[str] = sorted({rule.kind for rule in active if isinstance(rule, UNTOLD)})
     untold += [] if lid_model else ["language"]
     untold += [] if labels else ["decontamination"]
     if untold:
@@ -186,7 +190,7 @@ def fate_of_text(
 
 def _broken_rules(rules: tuple[Step, ...], measured: dict[str, Any]) -> Iterator[str]:
     for rule in (step.rule for step in rules):
-        unknown = isinstance(rule, OF_THE_CORPUS) or (isinstance(rule, LanguageRule) and "language" not in measured)
+        unknown = isinstance(rule, UNTOLD) or (isinstance(rule, LanguageRule) and "language" not in measured)
         if unknown or rule.report_only:
             continue
         verdict = judge(rule, measured)

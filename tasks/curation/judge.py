@@ -31,6 +31,7 @@ from pipeline_config.selection import (
     StopWordsRule,
     SymbolsRule,
     TopNgramsRule,
+    ToxicityRule,
     WordCountRule,
 )
 from tasks.curation.measured import Judged
@@ -58,6 +59,7 @@ from tasks.curation.rules import (
     stop_words,
     symbols,
     top_ngrams,
+    toxicity,
     word_count,
 )
 from tasks.curation.rules.verdict import Measured, Verdict
@@ -121,5 +123,7 @@ def _judge(rule: Rule, measured: Measured) -> Verdict:
             return perplexity.judge(measured, rule)
         case RelevanceRule():
             return relevance.judge(measured, rule)
+        case ToxicityRule():
+            return toxicity.judge(measured, rule)
         case _:
             assert_never(rule)

@@ -27,9 +27,10 @@ from tasks.curation.distribution import distribution
 from tasks.curation.measures import perplexity, rarity, relevance
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
+from tasks.curation.measures.toxicity import Scorer, toxicity_scorer
 from tasks.dedup.signatures import Signatures, sign
 from tasks.dedup.words import Texts, hash_words
-from tasks.runtime.artifact import InputFile, sha256_of
+from tasks.runtime.artifact import InputFile, InputFiles, sha256_of
 from tasks.runtime.stage import Context
 
 ROWS = BATCH_ROWS  # documents at a time
@@ -41,14 +42,17 @@ KEYS = ("id", "source", "text_digest")
 """What a document is told by; the other columns are facts."""
 
 
-def run(ctx: Context, config: MeasureConfig, documents: Path, lid_model: InputFile) -> int:
+def run(
+    ctx: Context, config: MeasureConfig, documents: Path, lid_model: InputFile, toxicity: InputFiles | None = None
+) -> int:
     """Measure the documents of a folder into `ctx.out`; rows of table and signatures are in order of id.
 
     Returns how many documents were measured before, in an earlier artifact.
     """
     fitted = fit(ctx, config, documents)
-    state = "".join([lid_model.sha256, *(sha256_of(file) for file in sorted(fitted.iterdir()))])
-    work = Measuring(config, lid_model.path, fitted, ctx.earlier)
+    models = [lid_model.sha256, *([toxicity.digest] if toxicity else [])]
+    state = "".join([*models, *(sha256_of(file) for file in sorted(fitted.iterdir()))])
+    work = Measuring(config, lid_model.path, fitted, ctx.earlier, toxicity)
     parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
     (ctx.out / TABLE).parent.mkdir()
     (ctx.out / SIGNATURES).parent.mkdir()
@@ -84,6 +88,8 @@ class Measuring:
     fitted: Path
     earlier: Path | None = None
     """A `Measures` of the same settings."""
+    toxicity: InputFiles | None = None
+    """What `config.toxicity` measures by."""
 
     def __call__(self, partition: Partition, folder: Path) -> Figures:
         reused = 0
@@ -126,6 +132,8 @@ class Measuring:
             **self._language.measure(texts, self.config.language),
             "shingle_words": shingle_words,
         }
+        if self._toxicity:
+            columns["toxicity"] = self._toxicity.measure(texts, columns["language"], shingle_words)
         strings = {"language": pa.string()}
         return pa.table({name: pa.array(values, strings.get(name)) for name, values in columns.items()}), signed
 
@@ -136,6 +144,10 @@ class Measuring:
     @cached_property
     def _perplexity(self) -> perplexity.CrossFitted:
         return perplexity.CrossFitted.load(self.fitted)
+
+    @cached_property
+    def _toxicity(self) -> Scorer | None:
+        return toxicity_scorer(self.config.toxicity, self.toxicity) if self.config.toxicity and self.toxicity else None
 
     @cached_property
     def _unigrams(self) -> rarity.Table:

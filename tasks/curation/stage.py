@@ -18,7 +18,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     cleaned = run(ctx, config, raw.path / "documents")
     total = cleaned.account.documents_in
     say_reused(ctx, cleaned.reused)
-    edits = [{"edit": edit.kind, **vars(totals)} for edit, totals in zip(config.edits, cleaned.edits, strict=True)]
+    edits = [{"edit": edit.kind, **totals.figures()} for edit, totals in zip(config.edits, cleaned.edits, strict=True)]
     if not cleaned.account.documents_kept:
         most = max(edits, key=lambda edit: edit["emptied"], default={"edit": "none", "emptied": 0})
         raise StageFailed(
@@ -26,22 +26,32 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
             "Expected some text; take that edit out of clean.edits, or restrict it with `sources`."
         )
     for edit in edits:
-        ctx.say(f"{edit['edit']}: {edit['documents']} documents, {edit['cut']} bytes cut, {edit['inserted']} inserted")
+        told = "".join(f", {count} {kind}" for kind, count in edit.get("counts", {}).items())
+        ctx.say(
+            f"{edit['edit']}: {edit['documents']} documents, {edit['cut']} bytes cut, {edit['inserted']} inserted{told}"
+        )
     return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
 
 
 @stage("measure", version=2, incremental=True)
-def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
-    """Statistics, language, perplexity, relevance where asked for, and MinHash signature of every document.
+def measure(
+    ctx: Context,
+    config: MeasureConfig,
+    clean: CleanCorpus,
+    lid_model: InputFiles,
+    toxicity: InputFiles | None = None,
+) -> Measures:
+    """Statistics, language, perplexity, MinHash signature; relevance and toxicity where asked for.
 
-    `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`).
+    `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`), `toxicity` the word lists or
+    the classifier of `config.toxicity`.
     """
     from tasks.curation.measure import run, summary
 
     if len(lid_model.files) != 1:
         names = ", ".join(file.name for file in lid_model.files) or "none"
         raise RefusedInput(f"The language-identification model must be one file, got {names}.")
-    say_reused(ctx, run(ctx, config, clean.path / "documents", lid_model.files[0]))
+    say_reused(ctx, run(ctx, config, clean.path / "documents", lid_model.files[0], toxicity))
     return ctx.finish(Measures, metrics=summary(ctx.out))
 
 
@@ -70,6 +80,8 @@ def select(
             f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
             f"{signature.permutations}; take a divisor."
         )
+    if not measured.toxicity and any(rule.kind == "toxicity" for rule in config.rules):
+        raise RefusedInput("select.rules: toxicity was not measured; set measure.toxicity, such as {kind: words}.")
     held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
     documents = clean.path / "documents"
     training, memory = training_texts(labels.path / "data"), ctx.settings.index_memory

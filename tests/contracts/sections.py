@@ -20,6 +20,8 @@ SPECIAL: dict[tuple[str, str], tuple[Any, ...]] = {
     ("LabelSource", "split"): ("train",),
     ("LabelsConfig", "split"): ({"kind": "made", "test": 0.3},),
     ("Csv", "quote"): ("'",),
+    ("PiiConfig", "placeholder"): ("[{kind}]",),
+    ("SecretsConfig", "placeholder"): ("[{kind}]",),
 }
 """Other valid values where their kind does not tell."""
 

@@ -42,5 +42,12 @@ def test_a_source_that_is_none_is_refused_wherever_it_is_named(section: Any, pla
         validated(**section("nosuch"))
 
 
+def test_a_rule_on_toxicity_needs_its_measure() -> None:
+    rules = {"rules": [{"kind": "toxicity"}]}
+    with pytest.raises(ValidationError, match=r"measure\.toxicity is null"):
+        validated(select=rules)
+    validated(select=rules, measure={"toxicity": {"kind": "words"}})
+
+
 def validated(**sections: Any) -> PipelineConfig:
     return PipelineConfig.model_validate({**PLAIN, **sections})

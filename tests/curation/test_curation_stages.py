@@ -353,3 +353,25 @@ def test_a_fate_is_told_in_lines(road: Callable[..., SimpleNamespace], tmp_path:
     (tmp_path / "text.txt").write_text(LEAK)
     told = tell_fate(str(tmp_path / "text.txt"), *folders, labels=made.labels.path)
     assert (told["decision"], told["document"]) == ("dropped", "")
+
+
+def test_personal_data_is_counted_by_kind_and_masked_wherever_the_text_is_shown(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+):
+    texts = [f"Ask ann@acme.io or li@acme.io. {sentence(0)}", sentence(1), f"password = k9#Vq2_mZ! {sentence(2)}"]
+    made = raw(("docs", texts))
+    edits = CleanConfig.model_validate({"edits": [{"kind": "pii"}, {"kind": "secrets"}, {"kind": "whitespace"}]})
+    cleaned = run_stage(clean, edits, made)
+    found = {edit["edit"]: edit.get("counts") for edit in cleaned.metrics["edits"]}
+    assert found == {"pii": {"email": 2}, "secrets": {"assigned_secret": 1}, "whitespace": None}
+    cuts = pq.read_table(cleaned.path / "cuts.parquet").to_pylist()
+    assert sorted(cut["reason"] for cut in cuts) == ["replaced: 1 assigned_secret", "replaced: 2 email"]
+    kept = read_documents(cleaned.path / "documents")["text"].to_pylist()
+    assert sorted(kept) == sorted(
+        [f"Ask <EMAIL> or <EMAIL>. {sentence(0)}", sentence(1), f"password = <ASSIGNED_SECRET> {sentence(2)}"]
+    )
+    measures = run_stage(measure, MeasureConfig(), cleaned, lid_model)
+    corpus = run_stage(select, SelectConfig(), cleaned, measures, labels(test=[LEAK]))
+    name = reference(document_id("docs", b"0"))
+    assert fate_of_document(name, made, cleaned, measures, corpus).excerpt.startswith("Ask <EMAIL> or <EMAIL>. ")
+    assert fate_of_text("of me@acme.io only", cleaned, measures, corpus).excerpt == "of <EMAIL> only"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from tasks.corpus.redaction.pattern import Redacted
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,8 @@ class Edited:
     inserted: int = 0
     reason: str = ""
     """What was done; empty when nothing was."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many of each kind were replaced, by edits that tell."""
 
     @staticmethod
     def between(before: str, after: str, reason: str) -> Edited:
@@ -24,6 +29,12 @@ class Edited:
             return Edited(before)
         surplus = _histogram(before) - _histogram(after)
         return Edited(after, int(surplus[surplus > 0].sum()), int(-surplus[surplus < 0].sum()), reason)
+
+    @staticmethod
+    def redacted(result: Redacted) -> Edited:
+        """Each replaced stretch was cut, each placeholder inserted."""
+        told = ", ".join(f"{count} {kind}" for kind, count in result.counts.items())
+        return Edited(result.text, result.cut, result.inserted, told and f"replaced: {told}", result.counts)
 
 
 def _histogram(text: str) -> np.ndarray:

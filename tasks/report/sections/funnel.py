@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from pipeline_config.clean import Edit
+from pipeline_config.clean import CleanConfig, Edit
 from pipeline_config.selection import Rule
+from tasks.corpus.redaction.settings import masked
 from tasks.report.charts.bar import bar
 from tasks.report.difference import side_by_side
 from tasks.report.material import Material, Node
@@ -171,7 +172,7 @@ def _held_out(labels: Node, ids: list[bytes | None]) -> dict[bytes, str]:
 
 
 def _edited(raw: Node, clean: Node) -> list[dict[str, Any]]:
-    """Of each edit one document that it alone changed, before and after."""
+    """Of each edit one document that it alone changed, before and after; not of those that hide what stood there."""
     cuts = first_rows(
         clean.folder / "cuts.parquet", ["id", "edit", "cut", "inserted", "emptied"], MOST_CUTS
     ).to_pylist()
@@ -184,9 +185,9 @@ def _edited(raw: Node, clean: Node) -> list[dict[str, Any]]:
             chosen.setdefault(row["edit"], row)
     ids = {row["id"] for row in chosen.values()}
     before, after = fetch(raw.folder / "documents", ids), fetch(clean.folder / "documents", ids)
-    told = []
+    told, edits = [], CleanConfig.model_validate(clean.manifest.config).edits
     for edit, row in chosen.items():
-        if row["id"] in before and row["id"] in after:
-            left, right = side_by_side(before[row["id"]]["text"], after[row["id"]]["text"])
+        if row["id"] in before and row["id"] in after and edit not in ("pii", "secrets"):
+            left, right = side_by_side(masked(before[row["id"]]["text"], edits), after[row["id"]]["text"])
             told.append({"edit": edit, "before": left, "after": right, "source": before[row["id"]]["source"], **row})
     return told

@@ -1,0 +1,144 @@
+"""Generated credentials, and what looks like them: for `benchmarks.curation.pii`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import string
+from collections.abc import Callable
+
+ALNUM = string.ascii_letters + string.digits
+URL_SAFE = ALNUM + "-_"
+
+
+def token(rng: random.Random, count: int, among: str = ALNUM) -> str:
+    return "".join(rng.choices(among, k=count - 1)) + rng.choice(string.digits)
+
+
+def _assigned(rng: random.Random) -> tuple[str, str, str]:
+    name = rng.choice(
+        ["password", "DB_PASSWORD", "api_key", "client_secret", "token", "AWS_SECRET_ACCESS_KEY", "authToken"]
+    )
+    sign, quote = rng.choice([("=", ""), (": ", ""), (" = ", '"'), ("': ", "'"), ('": ', '"')])
+    value = token(rng, rng.choice([12, 16, 24, 40]), ALNUM + "!#%*+-_./")
+    return f"{name}{sign}{quote}", value[:-1].strip("$.%*") + value[-1], quote or "\n"
+
+
+def _jwt(rng: random.Random) -> str:
+    def part(value: dict[str, object]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    head = part({"alg": rng.choice(["HS256", "RS256", "none"]), "typ": "JWT"})
+    return f"{head}.{part({'sub': token(rng, 10), 'iat': rng.randrange(10**9)})}.{token(rng, 43, URL_SAFE)}"
+
+
+def _private_key(rng: random.Random) -> str:
+    name = rng.choice(["RSA ", "EC ", "OPENSSH ", "", "ENCRYPTED "])
+    body = "\n".join(token(rng, 64, ALNUM + "+/") for _ in range(rng.randrange(4, 20)))
+    return f"-----BEGIN {name}PRIVATE KEY-----\n{body}\n-----END {name}PRIVATE KEY-----"
+
+
+def _plain(make: Callable[[random.Random], str]) -> Callable[[random.Random], tuple[str, str, str]]:
+    return lambda rng: (
+        rng.choice(["", "Bearer ", "curl -H '", "use "]),
+        make(rng),
+        rng.choice([" ", "\n", "'", '"', "."]),
+    )
+
+
+CREDENTIALS: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
+    "private_key": _plain(_private_key),
+    "aws_access_key": _plain(
+        lambda rng: (
+            rng.choice(["AKIA", "ASIA"])
+            + "".join(rng.choices(string.ascii_uppercase + "234567", k=15))
+            + rng.choice("234567")
+        )
+    ),
+    "github_token": _plain(
+        lambda rng: rng.choice(
+            [f"gh{rng.choice('pousr')}_{token(rng, 36)}", f"github_pat_{token(rng, 22)}_{token(rng, 59)}"]
+        )
+    ),
+    "gitlab_token": _plain(lambda rng: f"glpat-{token(rng, 20, URL_SAFE)}"),
+    "slack_token": _plain(
+        lambda rng: rng.choice(
+            [
+                f"xoxb-{rng.randrange(10**11, 10**12)}-{rng.randrange(10**11, 10**12)}-{token(rng, 24)}",
+                f"https://hooks.slack.com/services/T{token(rng, 8).upper()}/B{token(rng, 8).upper()}/{token(rng, 24)}",
+            ]
+        )
+    ),
+    "google_api_key": _plain(lambda rng: f"AIza{token(rng, 35, URL_SAFE)}"),
+    "stripe_key": _plain(lambda rng: f"{rng.choice(['sk', 'rk'])}_{rng.choice(['live', 'test'])}_{token(rng, 24)}"),
+    "npm_token": _plain(lambda rng: f"npm_{token(rng, 36)}"),
+    "pypi_token": _plain(lambda rng: f"pypi-AgEIcHlwaS5vcmc{token(rng, 150, URL_SAFE)}"),
+    "sk_key": _plain(lambda rng: f"sk-{rng.choice(['', 'proj-', 'ant-api03-'])}{token(rng, 48, URL_SAFE)}"),
+    "jwt": _plain(_jwt),
+    "url_password": lambda rng: (
+        f"{rng.choice(['postgres', 'https', 'redis', 'amqp'])}://{rng.choice(['admin', 'svc', ''])}:",
+        token(rng, 12),
+        "@db.acme.io:5432/x",
+    ),
+    "assigned_secret": _assigned,
+}
+
+LOOKALIKES: dict[str, Callable[[random.Random], str]] = {
+    "assigned nothing": lambda rng: rng.choice(
+        [
+            'password = "${DB_PASSWORD}"',
+            "token: <your-token>",
+            "api_key=YOUR_API_KEY_HERE1",
+            "password: changeme123",
+            "secret = os.environ['SECRET_1']",
+            "password=********",
+            "token_type: bearer",
+            "password: str | None = None",
+            "PASSWORD_MIN_LENGTH=12",
+            "passwordPolicy: MinimumPasswordLength14",
+            "--token-ttl=3600s",
+            "password = getpass.getpass()",
+            "client_secret: {{ vault.secret2 }}",
+            "secret: projects/p/secrets/s1",
+            "key=value",
+            "partition_key: user_id_2",
+        ]
+    ),
+    "documented key": lambda rng: rng.choice(
+        [
+            "AKIAIOSFODNN7EXAMPLE",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "ghp_xxxxxxxxxxxxxxxxxxxx",
+            "sk-...",
+            "AIza...",
+        ]
+    ),
+    "slug": lambda rng: rng.choice(
+        [
+            "sk-learn-contrib-is-a-very-long-package-name",
+            "npm_config_registry",
+            "glpat-token",
+            "xoxb-your-token",
+            "eyJ is how JWTs begin",
+            "pypi-attestations",
+            "github_pat_ prefix",
+        ]
+    ),
+    "public key": lambda rng: rng.choice(
+        [
+            "-----BEGIN PUBLIC KEY-----\nMIIBIjANBg1\n-----END PUBLIC KEY-----",
+            "-----BEGIN CERTIFICATE-----\nMIID1\n-----END CERTIFICATE-----",
+            f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5{token(rng, 48)}",
+        ]
+    ),
+    "url": lambda rng: rng.choice(
+        [
+            "postgres://user:password@localhost/db",
+            "http://host:8080/a@b",
+            "https://cdn.io/x:y@1.2/z",
+            "redis://:${PASS1}@h",
+        ]
+    ),
+}
+"""Hard negatives."""

@@ -1,0 +1,142 @@
+"""Finding stretches of a text by pattern and check, and writing placeholders for them.
+
+A pattern's shape is a regular expression that Python's `re` and RE2 read alike. One pass of RE2 over a batch of texts
+(Arrow's `match_substring_regex`, some hundred MB/s) tells which texts Python has to look at, and a few over those tell
+what for.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Span = tuple[int, int]
+"""Start and end in characters."""
+
+ALONE = r"(?<![0-9A-Za-z_])", r"(?![0-9A-Za-z_])"
+"""Borders of what is no part of a longer word or number."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    kind: str
+    shape: str
+    """Every match of Python's holds it; without look-around and back-references, which RE2 has not."""
+    check: Callable[[re.Match[str]], Span | None]
+    """The stretch that a match stands for, or None where it is no hit after all."""
+    borders: tuple[str, str] = ALONE
+    """Python look-around before and after the shape."""
+    needs: tuple[str, ...] = ()
+    """One of these is in every text with a hit, lower case; empty where that is not known."""
+    group: str = ""
+    """Patterns of one group are looked for together."""
+    hint: str = ""
+    """What RE2 looks for instead of the shape: something simpler that every match holds. Gaps of {0,30} and the like
+    would make its states so many that it falls back to a search ten times slower."""
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        before, after = self.borders
+        return re.compile(f"{before}(?:{self.shape}){after}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Redacted:
+    """A text with placeholders; `cut` and `inserted` are UTF-8 bytes."""
+
+    text: str
+    cut: int = 0
+    inserted: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Replaced stretches by kind, in order of kind."""
+
+
+def wanted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
+    """Which patterns may have a hit in which of the texts (N, P).
+
+    No other pair has one, not even after replacements: no placeholder holds a hint.
+    """
+    mask = np.zeros((len(texts), len(patterns)), bool)
+    rows = np.flatnonzero(_hinted(texts, patterns))
+    some = texts.take(pa.array(rows))
+    for group in dict.fromkeys(pattern.group for pattern in patterns):
+        columns = [at for at, pattern in enumerate(patterns) if pattern.group == group]
+        found = _hinted(some, [patterns[at] for at in columns])
+        mask[np.ix_(rows[found], np.array(columns))] = True
+    return mask
+
+
+def _hinted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
+    """Which of the texts hold a hint of one of the patterns (N,)."""
+    if not patterns or not len(texts):
+        return np.zeros(len(texts), bool)
+    union = "|".join(f"(?:{pattern.hint or pattern.shape})" for pattern in patterns)
+    found: NDArray[np.bool_] = pc.match_substring_regex(texts, union).to_numpy(zero_copy_only=False)
+    return found
+
+
+def redact_batch(texts: Sequence[str], patterns: Sequence[Pattern], placeholder: str) -> Iterator[tuple[int, Redacted]]:
+    """The texts in which something was found, by their place: what `redact` gives for each, without looking at all."""
+    mask = wanted(pa.array(texts, pa.large_string()), patterns)
+    for row in np.flatnonzero(mask.any(axis=1)).tolist():
+        chosen = [pattern for pattern, hinted in zip(patterns, mask[row], strict=True) if hinted]
+        if (redacted := redact(texts[row], chosen, placeholder)).counts:
+            yield row, redacted
+
+
+def redact(text: str, patterns: Sequence[Pattern], placeholder: str) -> Redacted:
+    """The text with each hit replaced by `placeholder`, in which `{kind}` becomes the kind in capitals.
+
+    Goes on until nothing is found: of a row of numbers behind one word each becomes the next behind a placeholder. It
+    ends, since every hit holds a digit or an @ and no placeholder does.
+    """
+    counts: Counter[str] = Counter()
+    cut = inserted = 0
+    while spans := find(text, patterns):
+        parts, last = [], 0
+        for start, end, kind in spans:
+            mark = placeholder.replace("{kind}", kind.upper())
+            parts += [text[last:start], mark]
+            last = end
+            counts[kind] += 1
+            cut += len(text[start:end].encode())
+            inserted += len(mark.encode())
+        text = "".join([*parts, text[last:]])
+    return Redacted(text, cut, inserted, dict(sorted(counts.items())))
+
+
+def find(text: str, patterns: Sequence[Pattern]) -> list[tuple[int, int, str]]:
+    """Hits as (start, end, kind) in order of place; where two overlap, that of the earlier pattern counts."""
+    lower = text.lower() if any(pattern.needs for pattern in patterns) else ""
+    hits: list[tuple[int, int, str]] = []
+    for pattern in patterns:
+        if pattern.needs and not any(needed in lower for needed in pattern.needs):
+            continue
+        for start, end in _spans(text, pattern):
+            if _free(hits, start, end):
+                insort(hits, (start, end, pattern.kind))
+    return hits
+
+
+def _spans(text: str, pattern: Pattern) -> Iterator[Span]:
+    at = 0
+    while match := pattern.compiled.search(text, at):
+        span = pattern.check(match)
+        if span:
+            yield span
+        # After a refusal the next match may begin within this one.
+        at = max(span[1], match.start() + 1) if span else match.start() + 1
+
+
+def _free(hits: Sequence[tuple[int, int, str]], start: int, end: int) -> bool:
+    at = bisect_left(hits, (start,))
+    return (at == 0 or hits[at - 1][1] <= start) and (at == len(hits) or hits[at][0] >= end)

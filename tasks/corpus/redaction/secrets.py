@@ -1,0 +1,211 @@
+"""Credentials that look like what they are: tokens with a published prefix, private keys, passwords that are assigned.
+
+Keys of documentation (AWS writes AKIA…EXAMPLE) and what stands for a value (`${TOKEN}`, `<password>`, `changeme`) stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections import Counter
+from functools import partial
+
+from tasks.corpus.redaction.context import before
+from tasks.corpus.redaction.pattern import ALONE, Pattern, Span
+
+_TOKEN = r"(?<![0-9A-Za-z_-])", r"(?![0-9A-Za-z_-])"
+_DIGIT = re.compile(r"[0-9]")
+
+_NAMES = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|api.?key|access.?key|auth.?key|account.?key|client.?secret|secret.?key"
+    r"|private.?key|credentials?"
+)
+_SHORTEST = 8
+_VALUE = r"[^ \t\n\r\"'`,;<>(){}\[\]&]"
+# What programs write where a value would stand.
+_NO_VALUE = re.compile(
+    r"[$<{%\[]|\*{3}|x{4}|\.{3}|(?i:your|my[-_]?(?:secret|pass|token|key)|example|sample|dummy|change|redacted|placeholder|test|todo|none|null|true"
+    r"|false|undefined|env|process|os\.|self\.|config|arn:|https?:)",
+)
+
+_LONGEST_KEY = 20_000
+"""Characters: RSA of 16 384 bits takes 13 000."""
+_LAST_LINE = re.compile(r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_BASE64 = re.compile(r"(?:(?:\s|\\[nr]){1,4}[0-9A-Za-z+/=]{16,})*")
+# Names, paths, dotted names and dates, as in code: parts of letters that end in a digit or two (MinimumLength14).
+_NAME = re.compile(r"/?[A-Za-z_-]+[0-9]{0,2}(?:[./:]+[A-Za-z_-]*[0-9]{0,2})*", re.ASCII)
+_CODE = re.compile(
+    r"[A-Za-z_]+[0-9]{0,3}[A-Za-z_]*(?:\.[A-Za-z_]+[0-9]{0,3}[A-Za-z_]*)+|[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII
+)
+# What makes another thing of a token or key: nextToken, partition_key; token_type, passwordPolicy.
+_OTHER_BEFORE = re.compile(
+    r"(?:next|change|page|pagination|continuation|continue|purchase|action|request|idempotency|sync|sort|partition"
+    r"|primary|foreign|public|start|cache|client|upload|refund|arn:[^\s\"']*:)[-_ ]?\Z",
+    re.IGNORECASE,
+)
+_OTHER_AFTER = re.compile(
+    r"[-_]?(?:types?|names?|ttl|policy|length|len|min|max|urls?|uri|path|files?|field|count|format|expir|arn|prefix|label)",
+    re.IGNORECASE,
+)
+
+
+def entropy(value: str) -> float:
+    """Bits per character of the value's own distribution of characters (Shannon 1948)."""
+    counts = Counter(value).values()
+    return sum(count / len(value) * math.log2(len(value) / count) for count in counts)
+
+
+def _random(match: re.Match[str]) -> Span | None:
+    """A token that holds a digit and is no example."""
+    start, end = match.span(1 if match.re.groups else 0)
+    value = match.string[start:end]
+    return (start, end) if _DIGIT.search(value) and not value.upper().endswith("EXAMPLE") else None
+
+
+def _long_key(match: re.Match[str]) -> Span | None:
+    """`sk-` begins words, too (sk-learn-…): letters of both cases and digits make a key."""
+    value = match[0]
+    mixed = _DIGIT.search(value) and value.lower() != value and entropy(value) >= 3.5
+    return match.span() if mixed else None
+
+
+def _private_key(match: re.Match[str]) -> Span | None:
+    """The match is its first line; it ends with its last, or, cut off, with the last line of base64."""
+    text, begin = match.string, match.end()
+    last = _LAST_LINE.search(text, begin, begin + _LONGEST_KEY)
+    end = last.end() if last else _BASE64.match(text, begin).end()  # type: ignore[union-attr]  # matches nothing, too
+    return (match.start(), end) if _DIGIT.search(text, begin, end) else None
+
+
+def _jwt(match: re.Match[str]) -> Span | None:
+    """Its head must be JSON that names an algorithm (RFC 7519, RFC 7515)."""
+    head = match[0].split(".")[0]
+    try:
+        decoded = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except ValueError:
+        return None
+    return match.span() if isinstance(decoded, dict) and "alg" in decoded and _DIGIT.search(match[0]) else None
+
+
+def _assigned(match: re.Match[str], floor: float) -> Span | None:
+    value = match[1].rstrip(".:")
+    name = re.match(rf"(?i:{_NAMES})", match[0])
+    other = _OTHER_BEFORE.search(before(match, 120)) or (name and _OTHER_AFTER.match(match[0], name.end()))
+    # A letter and a digit: words and numbers are seldom passwords, and a placeholder is never taken for one.
+    mixed = _DIGIT.search(value) and re.search(r"[A-Za-z]", value)
+    if other or not mixed or len(value) < _SHORTEST or entropy(value) < floor:
+        return None
+    if _NO_VALUE.match(value) or _NAME.fullmatch(value) or _CODE.fullmatch(value) or "..." in match[1]:
+        return None
+    if match.string[match.end() : match.end() + 1] == "(":  # a call
+        return None
+    if value.rstrip("=").upper().endswith(("EXAMPLE", "EXAMPLEKEY")):
+        return None
+    return match.start(1), match.start(1) + len(value)
+
+
+SECRETS: tuple[Pattern, ...] = (
+    # RFC 7468
+    Pattern(
+        "private_key",
+        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+        _private_key,
+        ("", ""),
+        ("-----begin",),
+        "token",
+    ),
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+    Pattern(
+        "aws_access_key",
+        r"(?:AKIA|ASIA)[A-Z2-7]{16}",
+        _random,
+        ALONE,
+        ("akia", "asia"),
+        "token",
+        "AKIA[A-Z2-7]|ASIA[A-Z2-7]",
+    ),
+    # https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
+    Pattern(
+        "github_token",
+        r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}",
+        _random,
+        ALONE,
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        "token",
+        r"gh[pousr]_[A-Za-z0-9]|github_pat_",
+    ),
+    # https://docs.gitlab.com/security/tokens/#token-prefixes
+    Pattern(
+        "gitlab_token",
+        r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)*",
+        _random,
+        _TOKEN,
+        tuple(f"gl{name}-" for name in ("pat", "dt", "rt", "cbt", "ptt", "ft", "imt", "agent", "oas", "soat")),
+        "token",
+        r"\bgl[a-z]{2,5}-",
+    ),
+    # https://docs.slack.dev/authentication/tokens, https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+    Pattern(
+        "slack_token",
+        r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{20,}|xapp-[0-9]-[A-Za-z0-9-]{20,}"
+        r"|https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{30,}",
+        _random,
+        _TOKEN,
+        ("xox", "xapp-", "hooks.slack"),
+        "token",
+        r"xox[abeoprs]|xapp-|hooks\.slack",
+    ),
+    # https://docs.cloud.google.com/docs/authentication/api-keys
+    Pattern("google_api_key", r"AIza[0-9A-Za-z_-]{35}", _random, _TOKEN, ("aiza",), "token", "AIza"),
+    # https://docs.stripe.com/keys
+    Pattern(
+        "stripe_key",
+        r"(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{16,}|whsec_[0-9A-Za-z]{32,}",
+        _random,
+        ALONE,
+        ("k_live_", "k_test_", "whsec_"),
+        "token",
+        "k_live_|k_test_|whsec_",
+    ),
+    # https://docs.npmjs.com/about-access-tokens
+    Pattern("npm_token", r"npm_[A-Za-z0-9]{36}", _random, ALONE, ("npm_",), "token", "npm_[A-Za-z0-9]"),
+    # https://warehouse.pypa.io/development/token-scanning.html: a macaroon of PyPI or TestPyPI
+    Pattern("pypi_token", r"pypi-AgE[A-Za-z0-9_-]{50,}", _random, _TOKEN, ("pypi-age",), "token", "pypi-AgE"),
+    # https://platform.openai.com/docs/api-reference/authentication, https://docs.claude.com/en/api/overview
+    Pattern("sk_key", r"sk-[A-Za-z0-9_-]{32,}", _long_key, _TOKEN, ("sk-",), "token", r"\bsk-[A-Za-z0-9]"),
+    Pattern(
+        "jwt",
+        r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}",
+        _jwt,
+        _TOKEN,
+        ("eyj",),
+        "token",
+        "eyJ[A-Za-z0-9]",
+    ),
+    # RFC 3986, section 3.2.1: user:password@host
+    Pattern(
+        "url_password",
+        r"[a-z][a-z0-9+.-]{1,30}://[^\s/:@\"'<>]{0,64}:([^\s/:@\"'<>${}]{3,128})@[0-9A-Za-z\[]",
+        _random,
+        ("", ""),
+        ("://",),
+        "url",
+        r"://[^ /@]*:[^ /@]*@",
+    ),
+)
+
+
+def assignments(floor: float) -> Pattern:
+    """Values of settings that are called password, token, key: at least `floor` bits of entropy a character."""
+    return Pattern(
+        "assigned_secret",
+        rf"(?i:{_NAMES})[0-9A-Za-z_-]{{0,16}}[\"']?[ \t]{{0,3}}(?::=|=>|[:=])[ \t]{{0,3}}[\"'`]?"
+        rf"({_VALUE}{{{_SHORTEST},200}})",
+        partial(_assigned, floor=floor),
+        ("", ""),
+        ("pass", "pwd", "secret", "token", "key", "credential"),
+        "assignment",
+        rf"(?i:{_NAMES})[0-9A-Za-z_-]*[\"']?[ \t]*(?::=|=>|[:=])[ \t]*[\"'`]?{_VALUE}{{{_SHORTEST}}}",
+    )
