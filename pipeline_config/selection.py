@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -292,9 +293,20 @@ class NearDuplicatesConfig(Section):
     """Texts of fewer words are duplicates only of texts with the same words in the same order."""
 
 
-class SelectConfig(Section):
-    """Decisions in this order: rules, decontamination, exact duplicates, near-duplicates."""
+DocumentId = Annotated[str, Field(pattern=r"^doc:[0-9a-f]{32}$")]
+STEPS = ("keep", "drop", "decontaminate", "exact", "near")
+"""What a ledger calls the steps that are no rules."""
 
+
+class SelectConfig(Section):
+    """Decisions in this order: `drop`, rules, decontamination, exact duplicates, near-duplicates."""
+
+    drop: tuple[DocumentId, ...] = ()
+    """Documents to leave out whatever else holds, such as after a request to take them down: `doc:` and the id's 32
+    hexadecimal digits; or the path of a file with one a line, relative to the config file."""
+    keep: tuple[DocumentId, ...] = ()
+    """Documents that no rule and no duplicate displaces, written likewise. What leaks a held-out text goes all the
+    same, and `drop` wins."""
     rules: tuple[Rule, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()
@@ -306,3 +318,31 @@ class SelectConfig(Section):
     priority: tuple[str, ...] = ()
     """Sources whose documents stay when duplicates are dropped, the most wanted first; then the rest. Within one
     priority the longest text stays, then that with the lowest id."""
+    accept_losses: tuple[str, ...] = ()
+    """Steps (a rule's name, `drop`, `decontaminate`, `exact`, `near`) that may take more than half of the documents or
+    bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it takes."""
+
+    @model_validator(mode="after")
+    def _steps_are_known(self) -> SelectConfig:
+        known = (*step_names(self.rules), *STEPS)
+        unknown = [name for name in self.accept_losses if name not in known]
+        if unknown:
+            raise ValueError(
+                f"accept_losses names {unknown[0]!r}, which is no step: {', '.join(dict.fromkeys(known))}."
+            )
+        return self
+
+
+def step_names(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """What each rule is called in ledger, funnel and on the command line, all different.
+
+    Its `name` if it has one, else its kind; where that stands already, with a number: `language`, `language_2`.
+    """
+    names: list[str] = []
+    for rule in rules:
+        wanted = getattr(rule, "name", "") or rule.kind
+        number = 1
+        while (name := wanted if number == 1 else f"{wanted}_{number}") in (*names, *STEPS):
+            number += 1
+        names.append(name)
+    return tuple(names)

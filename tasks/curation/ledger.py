@@ -14,7 +14,9 @@ SCHEMA = pa.schema(
         pa.field("id", pa.binary(16), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("decision", pa.string(), nullable=False),  # kept or dropped
-        pa.field("step", pa.string()),  # kind of the rule, decontaminate, exact or near; null for kept ones
+        pa.field(
+            "step", pa.string()
+        ),  # `drop`, a rule's name, `decontaminate`, `exact`, `near`; of kept ones `keep`, or null
         pa.field("reason", pa.string()),
         pa.field("value", pa.float64()),
         pa.field("threshold", pa.float64()),
@@ -53,6 +55,11 @@ class Ledger:
         self._jaccard[documents] = jaccard
         if matched is not None:
             self._matched[documents] = matched
+
+    def keep(self, documents: NDArray[np.int64], step: str, *, reason: str) -> None:
+        """Say of kept documents (indices) why they stay."""
+        assert self.kept[documents].all(), f"{step} keeps a document that was dropped"
+        self._step[documents], self._reason[documents] = step, reason
 
     def table(self) -> pa.Table:
         def number(values: NDArray[np.float64]) -> pa.Array:

@@ -5,8 +5,8 @@ So every duplicate that is dropped names a document that is kept, and no held-ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline_config.selection import DecontaminateConfig, NearDuplicatesConfig, SelectConfig
+from pipeline_config.selection import DecontaminateConfig, NearDuplicatesConfig, SelectConfig, step_names
 from tasks.corpus.account import Account
 from tasks.corpus.document import iter_documents, read_documents, write_documents
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
+from tasks.curation.losses import complaint, losses
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
 from tasks.curation.rules.verdict import Measured
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
 from tasks.dedup.shingles import Shingles, concatenate, shingles
 from tasks.dedup.signatures import band_keys
 from tasks.dedup.walk import KEPT, shared_keys, walk
+from tasks.runtime.errors import StageFailed
 
-Say = Callable[[str], None]
+
+AFTER_RULES = ["decontaminate", "exact", "near"]
+"""The steps after the rules, in their order."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,16 @@ class HeldOutTexts:
 
     @staticmethod
     def read(folder: Path) -> HeldOutTexts:
-        """From a `DatasetDict` with columns id (hex), text and group."""
-        import datasets
+        """From a `DatasetDict` on disk with columns id (hex), text and group.
 
-        data = datasets.load_from_disk(str(folder))
-        rows = [(row, split) for split in ("validation", "test") if split in data for row in data[split]]
+        From its files: the library that wrote them takes two seconds to load.
+        """
+        rows: list[tuple[dict[str, Any], str]] = []
+        for split in ("validation", "test"):
+            for path in sorted((folder / split).glob("*.arrow")):
+                with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+                    table = stream.read_all().select(["id", "text", "group"])
+                    rows += [(row, split) for row in table.to_pylist()]
         return HeldOutTexts(
             ids=[bytes.fromhex(row["id"]) for row, _ in rows],
             texts=[row["text"] for row, _ in rows],
@@ -55,18 +64,70 @@ class HeldOutTexts:
         )
 
 
+@dataclass(frozen=True)
+class Before:
+    """What the ledger of an earlier selection of the same documents, decontaminated alike, knows of leaks."""
+
+    table: pa.Table
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """(N,) which documents came as far as decontamination."""
+        step = self.table["step"]
+        came = pc.or_(pc.equal(self.table["decision"], "kept"), pc.is_in(step, value_set=pa.array(AFTER_RULES)))
+        return np.array(came.combine_chunks().to_numpy(zero_copy_only=False), bool)
+
+    def repeat(self, ledger: Ledger) -> NDArray[np.bool_]:
+        """Drop from `ledger` what leaked then and is still there; (N,) which that is."""
+        leaked = pc.fill_null(pc.equal(self.table["step"], "decontaminate"), False).to_numpy(zero_copy_only=False)
+        leaking = leaked & ledger.kept
+        rows = np.flatnonzero(leaking)
+        known = self.table.take(pa.array(rows))
+        number = {name: np.array(known[name].to_pylist(), np.float64) for name in ("value", "threshold", "jaccard")}
+        reasons, matched = np.array(known["reason"].to_pylist(), object), _objects(known["matched_id"].to_pylist())
+        ledger.drop(rows, "decontaminate", reason=reasons, matched=matched, **number)
+        return leaking
+
+
 @dataclass
 class Funnel:
-    """Documents and bytes by step."""
+    """Documents and bytes by step, and what a step takes too much of."""
 
     ledger: Ledger
     sizes: NDArray[np.int64]
     """(N,) UTF-8 bytes of each document."""
-    steps: list[dict[str, Any]]
+    sources: NDArray[np.int64]
+    """(N,) index into `names`."""
+    names: list[str]
+    accepted: tuple[str, ...] = ()
+    """Steps that may take what they take."""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    losses: dict[str, list[str]] = field(default_factory=dict)
+    """By step that is not accepted."""
 
     def add(self, step: str, dropped: NDArray[np.bool_], **more: Any) -> None:
         figures = {"documents": int(dropped.sum()), "bytes": int(self.sizes[dropped].sum())}
         self.steps.append({"step": step, **figures, **more})
+        found = losses(step, dropped, self.sizes, self.sources, self.names)
+        if found and step not in self.accepted:
+            self.losses[step] = found
+
+    def check(self) -> None:
+        """
+        Raises:
+            StageFailed: a step takes more than is accepted.
+        """
+        if self.losses:
+            raise StageFailed(complaint([phrase for found in self.losses.values() for phrase in found], self.losses))
+
+
+@dataclass(frozen=True)
+class Decided:
+    ledger: Ledger
+    funnel: Funnel
+    decontamination: dict[str, int]
+    listed: dict[str, dict[str, int]]
+    """Of `keep` and `drop`, where they are given: ids listed, and how many of them are documents."""
 
 
 def run(
@@ -75,50 +136,103 @@ def run(
     """Decide about the documents of a folder; write `out/documents` and `out/ledger.parquet`, return the metrics.
 
     `shingle_size` is the number of words that the signatures in `measures` were made with.
+
+    Raises:
+        StageFailed: a step takes more than `config.accept_losses` accepts.
+    """
+    decided = decide(config, documents, measures, shingle_size, held_out)
+    ledger, funnel = decided.ledger, decided.funnel
+    ledger.write(out / "ledger.parquet")
+    write_documents(out / "documents", _kept(documents, ledger.kept))
+    return {
+        "account": _account(ledger.kept, funnel.sizes).model_dump(),
+        "steps": funnel.steps,
+        "sources": _by_source(np.array(funnel.names, object)[funnel.sources], ledger.kept, funnel.sizes),
+        "decontamination": decided.decontamination,
+        **({"listed": decided.listed} if decided.listed else {}),
+    }
+
+
+def decide(
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    shingle_size: int,
+    held_out: HeldOutTexts,
+    *,
+    before: Before | None = None,
+    guarded: bool = True,
+) -> Decided:
+    """The decisions alone; arguments as of `run`. What `before` knows of leaks is not looked for again.
+
+    Raises:
+        StageFailed: it is `guarded`, and a step takes more than `config.accept_losses` accepts.
     """
     table = pq.read_table(measures / TABLE)
     ids = table["id"].combine_chunks()
     assert ids.equals(read_documents(documents, ["id"])["id"].combine_chunks()), "measures of other documents"
     measured = {name: table[name].to_numpy() for name in table.column_names if name != "id"}
     ledger = Ledger(ids, table["source"].combine_chunks())
-    funnel = Funnel(ledger, measured["bytes"], [])
+    names, sources = np.unique(measured["source"].astype(str), return_inverse=True)
+    funnel = Funnel(ledger, measured["bytes"], sources, names.tolist(), config.accept_losses)
 
-    _apply_rules(config, measured, funnel)
-    decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel)
-    _drop_duplicates(config, documents, measures, measured, shingle_size, funnel)
-
-    ledger.write(out / "ledger.parquet")
-    write_documents(out / "documents", _kept(documents, ledger.kept))
-    return {
-        "account": _account(ledger.kept, funnel.sizes).model_dump(),
-        "steps": funnel.steps,
-        "sources": _by_source(measured["source"], ledger.kept, funnel.sizes),
-        "decontamination": decontaminated,
-    }
+    wanted, listed = _apply_lists(config, ids, funnel)
+    _apply_rules(config, measured, funnel, wanted)
+    if guarded:  # before the costly steps
+        funnel.check()
+    decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel, before)
+    _drop_duplicates(config, documents, measures, measured, shingle_size, funnel, wanted)
+    if guarded:
+        funnel.check()
+    ledger.keep(np.flatnonzero(wanted & ledger.kept), "keep", reason="listed in select.keep")
+    return Decided(ledger, funnel, decontaminated, listed)
 
 
-def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel) -> None:
+def _apply_lists(
+    config: SelectConfig, ids: pa.Array, funnel: Funnel
+) -> tuple[NDArray[np.bool_], dict[str, dict[str, int]]]:
+    """Drop what `drop` lists; return which documents `keep` does (N,), and what was found of both lists."""
+    masks, listed = {}, {}
+    for name, given in (("drop", config.drop), ("keep", config.keep)):
+        values = pa.array([bytes.fromhex(one.removeprefix("doc:")) for one in dict.fromkeys(given)], pa.binary(16))
+        masks[name] = pc.is_in(ids, value_set=values).to_numpy(zero_copy_only=False)
+        if given:
+            listed[name] = {"listed": len(values), "found": int(masks[name].sum())}
+    if config.drop:
+        funnel.ledger.drop(np.flatnonzero(masks["drop"]), "drop", reason="listed in select.drop")
+        funnel.add("drop", masks["drop"])
+    return masks["keep"] & ~masks["drop"], listed
+
+
+def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel, wanted: NDArray[np.bool_]) -> None:
     """The first rule that drops a document is its reason; what each would drop alone is counted beside it."""
     ledger = funnel.ledger
-    for rule in config.rules:
+    for name, rule in zip(step_names(config.rules), config.rules, strict=True):
         verdict = judge(rule, measured)
-        first = verdict.drop & ledger.kept & (not rule.report_only)
+        first = verdict.drop & ledger.kept & ~wanted & (not rule.report_only)
         dropped = np.flatnonzero(first)
         ledger.drop(
             dropped,
-            rule.kind,
+            name,
             reason=np.array(verdict.reasons, object)[verdict.reason[dropped]],
             value=verdict.value[dropped],
             threshold=verdict.threshold[dropped],
         )
         alone = {"documents": int(verdict.drop.sum()), "bytes": int(funnel.sizes[verdict.drop].sum())}
-        funnel.add(rule.kind, first, alone=alone, report_only=rule.report_only)
+        funnel.add(name, first, kind=rule.kind, alone=alone, report_only=rule.report_only)
 
 
 def _decontaminate(
-    config: DecontaminateConfig, documents: Path, shingle_size: int, held_out: HeldOutTexts, funnel: Funnel
+    config: DecontaminateConfig,
+    documents: Path,
+    shingle_size: int,
+    held_out: HeldOutTexts,
+    funnel: Funnel,
+    before: Before | None,
 ) -> dict[str, int]:
     ledger = funnel.ledger
+    leaking = before.repeat(ledger) if before else np.zeros(len(ledger.kept), bool)
+    unknown = ledger.kept & ~before.judged if before else ledger.kept
     index: HeldOut = index_held_out(
         held_out.texts,
         held_out.groups,
@@ -127,8 +241,7 @@ def _decontaminate(
         boilerplate_groups=config.boilerplate_groups,
         shingle_size=shingle_size,
     )
-    leaking = np.zeros(len(ledger.kept), bool)
-    for rows, texts in _texts(documents, ledger.kept):
+    for rows, texts in _texts(documents, unknown):
         leaks = find_leaks(index, texts, share=config.containment, jaccard=config.jaccard)
         found = np.flatnonzero(leaks.text != NONE)
         by_share = leaks.share[found] >= config.containment
@@ -152,11 +265,17 @@ def _decontaminate(
 
 
 def _drop_duplicates(
-    config: SelectConfig, documents: Path, measures: Path, measured: Measured, shingle_size: int, funnel: Funnel
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    measured: Measured,
+    shingle_size: int,
+    funnel: Funnel,
+    wanted: NDArray[np.bool_],
 ) -> None:
-    """One document of each text goes on the walk; when it is dropped there, so are its copies."""
+    """One document of each text goes on the walk; when it is dropped there, so are its copies, but none of `wanted`."""
     ledger = funnel.ledger
-    order = _order(config, measured, ledger.kept)
+    order = _order(config, measured, ledger.kept, wanted)
     keeper = np.arange(len(ledger.kept))
     if config.exact_duplicates:
         keeper[order] = _first_of_equal(_digests(documents), order)
@@ -168,8 +287,8 @@ def _drop_duplicates(
     ids = np.array(ledger.table()["id"].to_pylist(), object)
 
     final = twin[keeper]
-    is_near = ledger.kept & (final != KEPT)
-    is_exact = ledger.kept & (final == KEPT) & (keeper != np.arange(len(keeper)))
+    is_near = ledger.kept & ~wanted & (final != KEPT)
+    is_exact = ledger.kept & ~wanted & (final == KEPT) & (keeper != np.arange(len(keeper)))
     exact, near_rows = np.flatnonzero(is_exact), np.flatnonzero(is_near)
     ledger.drop(exact, "exact", reason="exact duplicate", matched=ids[keeper[exact]], jaccard=1.0)
     scores = similarity[keeper[near_rows]]
@@ -218,11 +337,14 @@ def _near(
     return twin, similarity
 
 
-def _order(config: SelectConfig, measured: Measured, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The kept documents by priority of source, longest text first, id (rows are in order of id)."""
+def _order(
+    config: SelectConfig, measured: Measured, kept: NDArray[np.bool_], wanted: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The kept documents: wanted ones, then by priority of source, longest text first, id (rows are in its order)."""
     priority = np.full(len(kept), len(config.priority), np.int64)
     for rank, source in enumerate(config.priority):
         priority[measured["source"] == source] = rank
+    priority[wanted] = -1
     order = np.lexsort((-measured["bytes"], priority))  # stable
     return order[kept[order]]
 

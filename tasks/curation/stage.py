@@ -61,7 +61,7 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
     return ctx.finish(Measures, metrics=summary(table))
 
 
-@stage("select", version=1)
+@stage("select", version=2)
 def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
     """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
     from tasks.curation.selection import HeldOutTexts, run
@@ -77,6 +77,10 @@ def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Mea
     documents = clean.path / "documents"
     metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out)
     account = metrics["account"]
+    for name, listed in metrics.get("listed", {}).items():
+        missing = listed["listed"] - listed["found"]
+        note = f"; {missing} are of no document that comes here" if missing else ""
+        ctx.say(f"select.{name}: {listed['listed']} ids{note}")
     for step in metrics["steps"]:
         alone = f"; alone it would drop {step['alone']['documents']}" if "alone" in step else ""
         note = " (report only)" if step.get("report_only") else ""

@@ -20,6 +20,9 @@ SPECIAL: dict[tuple[str, str], tuple[Any, ...]] = {
     ("LabelSource", "split"): ("train",),
     ("LabelsConfig", "split"): ({"kind": "made", "test": 0.3},),
     ("Csv", "quote"): ("'",),
+    ("SelectConfig", "drop"): (("doc:" + "a" * 32,),),
+    ("SelectConfig", "keep"): (("doc:" + "a" * 32,),),
+    ("SelectConfig", "accept_losses"): (("near",),),
 }
 """Other valid values where their kind does not tell."""
 
