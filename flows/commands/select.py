@@ -1,8 +1,8 @@
 """Ask what other rules would move, or judge a sample of what was kept and dropped.
 
-what-if decides again from stored measures and signatures, in seconds, and changes nothing. NAME is a step of the funnel
-(textmill show select) or a setting of the section select. audit writes a sample of documents by step as CSV; with yes or
-no in its column `right`, --read gives each step's precision.
+what-if decides again from stored measures and signatures, in seconds, and changes nothing. NAME is a step of the
+funnel (textmill show select) or a setting of select. audit writes a sample of documents by step as CSV; with yes or no
+in its column `right`, --read gives each step's precision.
 
 textmill select what-if word_count.minimum=10
 textmill select what-if near.threshold=0.7 exact=false --json
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tasks.curation.what_if import WhatIf
 
 EXAMPLES, SAMPLE = 5, 200
-SEED = 0
 WIDTH = 100
 
 
@@ -59,7 +59,6 @@ def _refuse(args: argparse.Namespace, action: str, *options: str) -> None:
     for option in options:
         if getattr(args, option) is not None:
             raise RefusedInput(f"--{option} belongs to: textmill select {action}. Given: select {args.action}.")
-        setattr(args, option, None)
 
 
 def _what_if(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
@@ -139,4 +138,39 @@ def _minute(selected: Selected) -> str:
 
 
 def _audit(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    raise NotImplementedError
+    from tasks.curation.audit import read_answers, sample, write_sample
+
+    if (args.out is None) == (args.read is None):
+        raise RefusedInput("audit needs --out FILE, to write a sample, or --read FILE, to read its answers.")
+    if args.read is not None:
+        found = read_answers(args.read)
+        rows = [{**vars(one), "precision": one.share} for one in found]
+        return {"file": str(args.read), "steps": rows}, list(_judged(rows))
+    from flows.selection import newest
+
+    given = config_arguments(args)
+    count = SAMPLE if args.n is None else args.n
+    if count < 1 or given.overrides:
+        wrong = f"--n {count}: expected 1 or more" if count < 1 else f"{given.overrides[0]!r} belongs to what-if"
+        raise RefusedInput(f"{wrong}.")
+    selected = newest(given.file)
+    try:
+        counts = write_sample(args.out, sample(selected.corpus, selected.clean, count))
+    except OSError as error:
+        raise RefusedInput(f"{args.out}: cannot be written ({error.strerror}).") from None
+    lines = [
+        f"{args.out}: {sum(counts.values())} documents of select/{selected.corpus.fingerprint[:10]}",
+        *(f"  {step:<26} {number:>6}" for step, number in counts.items()),
+        "Was it right to drop (or, of `kept`, to keep) it? Write yes or no into the column `right`, then:",
+        f"  textmill select audit --read {shlex.quote(str(args.out))}",
+    ]
+    return {"file": str(args.out), "artifact": f"select/{selected.corpus.fingerprint}", "documents": counts}, lines
+
+
+def _judged(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield f" {'step':<26} {'right':>6} {'of':>6} {'precision':>10}   95 % interval (Wilson)"
+    for row in rows:
+        share = "–" if row["precision"] is None else f"{row['precision']:.1%}"
+        open_ = f"   {row['unjudged']} not judged" if row["unjudged"] else ""
+        interval = f"{row['low']:.1%} to {row['high']:.1%}"
+        yield f" {row['step']:<26} {row['right']:>6} {row['judged']:>6} {share:>10}   {interval:<18}{open_}".rstrip()

@@ -43,6 +43,6 @@ def complaint(found: Collection[str], steps: Collection[str]) -> str:
     """The sentence of the guard about phrases of `losses`, and the remedy."""
     return (
         f"select stops, since {'; '.join(found)}. Expected at most {MOST:.0%} of documents and bytes, and "
-        f"{MOST_OF_A_SOURCE:.0%} of a source. If that is meant: select.accept_losses=[{', '.join(steps)}]. If not, loosen "
-        "the step, or set report_only of a rule and look at what it would take: textmill select what-if"
+        f"{MOST_OF_A_SOURCE:.0%} of a source. If that is meant: select.accept_losses=[{', '.join(steps)}]. If not, "
+        "loosen that step; with report_only a rule drops nothing and says what it would take."
     )

@@ -28,8 +28,7 @@ from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
 from tasks.dedup.shingles import Shingles, concatenate, shingles
 from tasks.dedup.signatures import band_keys
 from tasks.dedup.walk import KEPT, shared_keys, walk
-from tasks.runtime.errors import StageFailed
-
+from tasks.runtime.errors import RefusedInput, StageFailed
 
 AFTER_RULES = ["decontaminate", "exact", "near"]
 """The steps after the rules, in their order."""
@@ -186,6 +185,16 @@ def decide(
         funnel.check()
     ledger.keep(np.flatnonzero(wanted & ledger.kept), "keep", reason="listed in select.keep")
     return Decided(ledger, funnel, decontaminated, listed)
+
+
+def check_bands(config: SelectConfig, permutations: int) -> None:
+    """Refuse bands that signatures of so many values cannot be cut into."""
+    near = config.near_duplicates
+    if near and permutations % near.bands:
+        raise RefusedInput(
+            f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
+            f"{permutations}; take a divisor."
+        )
 
 
 def _apply_lists(

@@ -64,15 +64,10 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
 @stage("select", version=2)
 def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
     """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
-    from tasks.curation.selection import HeldOutTexts, run
+    from tasks.curation.selection import HeldOutTexts, check_bands, run
 
     signature = MeasureConfig.model_validate(measures.config).signature
-    near = config.near_duplicates
-    if near and signature.permutations % near.bands:
-        raise RefusedInput(
-            f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
-            f"{signature.permutations}; take a divisor."
-        )
+    check_bands(config, signature.permutations)
     held_out = HeldOutTexts.read(labels.path / "data")
     documents = clean.path / "documents"
     metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out)

@@ -8,7 +8,6 @@ Nothing is measured, trained or written, so the answer is what `select` would do
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 
 from pipeline_config.selection import SelectConfig
 from tasks.corpus.document import documents_at, reference
-from tasks.curation.selection import Before, HeldOutTexts, decide
+from tasks.curation.selection import Before, HeldOutTexts, check_bands, decide
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures
+from tasks.runtime.errors import RefusedInput
 
 MOVES = ("kept to dropped", "dropped to kept", "dropped by another step")
 EXCERPT = 400
@@ -64,14 +64,25 @@ def what_if(
     *,
     samples: int,
 ) -> WhatIf:
-    """What `config` would move against the selection `corpus`, which was made from the other artifacts."""
-    old = SelectConfig.model_validate(corpus.config)
+    """What `config` would move against the selection `corpus`, which was made from the other artifacts.
+
+    Raises:
+        RefusedInput: the bands do not fit the signatures, or a source is named that is none.
+    """
+    old, signature = SelectConfig.model_validate(corpus.config), measures.config["signature"]
+    check_bands(config, signature["permutations"])
+    unknown = _sources(config) - _sources(old) - set(corpus.metrics["sources"])
+    if unknown:
+        there = ", ".join(corpus.metrics["sources"])
+        raise RefusedInput(
+            f"priority or a rule names {min(unknown)!r}, which is no source of this corpus. There are: {there}."
+        )
     before = pq.read_table(corpus.path / "ledger.parquet")
     decided = decide(
         config,
         clean.path / "documents",
         measures.path,
-        int(measures.config["signature"]["shingle_size"]),
+        signature["shingle_size"],
         HeldOutTexts.read(labels.path / "data"),
         before=Before(before) if config.decontaminate == old.decontaminate else None,
         guarded=False,
@@ -110,6 +121,10 @@ def what_if(
         samples=shown,
         losses=[phrase for found in decided.funnel.losses.values() for phrase in found],
     )
+
+
+def _sources(config: SelectConfig) -> set[str]:
+    return {*config.priority, *(name for rule in config.rules for name in rule.sources)}
 
 
 def _figures(mask: NDArray[np.bool_], sizes: NDArray[np.int64]) -> dict[str, int]:

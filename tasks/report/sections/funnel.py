@@ -18,6 +18,7 @@ DUPLICATES = {
     "decontaminate": "Holds a text of the test or validation set: a model that had seen it would be judged too well.",
     "exact": "The same text as a document that was kept.",
     "near": "Nearly the same text as a document that was kept.",
+    "drop": "Listed in select.drop.",
 }
 
 
@@ -101,11 +102,11 @@ def _cleaned(clean: Node) -> list[dict[str, Any]]:
 
 def _selected(corpus: Node) -> list[dict[str, Any]]:
     about, rows = _abouts(Rule) | DUPLICATES, []
-    rules = corpus.manifest.config.get("rules", [])  # the first steps, in the same order
-    for at, step in enumerate(corpus.metrics["steps"]):
+    rules = iter(corpus.manifest.config.get("rules", []))  # the steps that have a kind, in the same order
+    for step in corpus.metrics["steps"]:
         report_only = bool(step.get("report_only"))
         would = step["alone"]["documents"] if report_only else 0
-        said = about.get(step["step"], "") + _only(rules[at] if at < len(rules) else {})
+        said = about.get(step.get("kind", step["step"]), "") + _only(next(rules, {}) if "kind" in step else {})
         row = _row(step["step"], said, step["documents"], step["bytes"], report_only=report_only)
         rows.append(row | {"would": would})
     return rows
@@ -132,6 +133,7 @@ def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, An
     labels = material.nodes.get("ingest.labels")
     held_out = _held_out(labels, [row["matched_id"] for row in found.get("decontaminate", ())]) if labels else {}
     words = (corpus.manifest.config.get("decontaminate") or {}).get("ngram_size", 13)
+    kinds = {step["step"]: step.get("kind", step["step"]) for step in corpus.metrics["steps"]}
     told = []
     for step, group in found.items():
         entries = []
@@ -139,7 +141,7 @@ def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, An
             if row["id"] not in texts:
                 continue
             text = texts[row["id"]]["text"]
-            spans = passages(step, text)
+            spans = passages(kinds[step], text)
             if step == "decontaminate":
                 spans = shared(text, held_out.get(row["matched_id"], ""), words)
             entries.append(
