@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from pipeline_config.load import explain
-from pipeline_config.selection import SelectConfig, step_names
+from pipeline_config.rule_presets import Step
+from pipeline_config.selection import DomainRules, PresetRules, SelectConfig
 from tasks.comparison.settings import Difference, differences
+from tasks.curation.domain import read_rules
 from tasks.curation.stage import select
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures
 from tasks.runtime.errors import RefusedInput
@@ -27,6 +30,8 @@ STEP_SETTINGS = {"exact": "exact_duplicates", "near": "near_duplicates"}
 @dataclass(frozen=True)
 class Selected:
     config: SelectConfig
+    rules: tuple[Step, ...]
+    """What judged, thresholds as fitted."""
     clean: CleanCorpus
     measures: Measures
     labels: LabelledData
@@ -68,20 +73,25 @@ def newest(file: Path) -> Selected:
     execution = store.execution(folder)
     return Selected(
         config=SelectConfig.model_validate(manifest.config),
+        rules=read_rules(folder),
         corpus=Corpus(node="select", fingerprint=manifest.fingerprint, digest=manifest.digest, path=folder),
         made=execution.started if execution else "",
         **found,
     )
 
 
-def changed(config: SelectConfig, changes: Sequence[str]) -> tuple[SelectConfig, list[Difference]]:
-    """The config with `NAME.field=value` applied; NAME is a step or a setting of select. Also what differs.
+def changed(
+    config: SelectConfig, rules: Sequence[Step], changes: Sequence[str]
+) -> tuple[SelectConfig, tuple[Step, ...], list[Difference]]:
+    """Config and rules with `NAME.field=value` applied; NAME is a step or a setting of select. Also what differs.
 
     Raises:
         RefusedInput: there is no such step or setting, or the value is not one.
     """
-    values = config.model_dump(mode="json")
-    names = step_names(config.rules)
+    by_name = {step.name: step.rule.model_dump(mode="json") for step in rules}
+    plain = {**config.model_dump(mode="json"), "rules": by_name}
+    values = copy.deepcopy(plain)
+    settings = [name for name in SelectConfig.model_fields if name not in ("rules", "accept_losses")]
     for change in changes:
         key, _, text = change.partition("=")
         name, *rest = key.removeprefix("select.").split(".")
@@ -90,29 +100,29 @@ def changed(config: SelectConfig, changes: Sequence[str]) -> tuple[SelectConfig,
             value = yaml.load(text, Loader=yaml.CSafeLoader)
         except yaml.YAMLError:
             value = text
-        here: Any
-        if name in names and rest:
-            here = values["rules"][names.index(name)]
-        elif name in SelectConfig.model_fields:
-            here, rest = values, [name, *rest]
+        if name in by_name and rest:
+            here: Any = values["rules"]
+        elif name in settings:
+            here = values
         else:
-            settings = [one for one in SelectConfig.model_fields if one not in ("rules", "accept_losses")]
             raise RefusedInput(
-                f"{change!r}: what-if answers for {', '.join((*names, *STEP_SETTINGS))} and for the settings "
-                f"{', '.join(settings)}. What clean or measure decide is found out by a run."
+                f"{change!r}: what-if answers for {', '.join((*by_name, *STEP_SETTINGS))} and for the settings "
+                f"{', '.join(settings)}. Other rules, and what clean or measure decide, are found out by a run."
             )
-        for part in rest[:-1]:
+        *parents, last = name, *rest
+        for part in parents:
             here[part] = here[part] if isinstance(here.get(part), dict) else {}
             here = here[part]
-        here[rest[-1]] = value
+        here[last] = value
     origins: dict[Any, str] = {(name,): "command line" for name in SelectConfig.model_fields}
     try:
-        result = SelectConfig.model_validate(values)
+        result = SelectConfig.model_validate({**values, "rules": [values["rules"][step.name] for step in rules]})
     except ValidationError as error:
         raise RefusedInput(explain(error, origins, SelectConfig)) from None
-    return result, list(differences(_by_name(config), _by_name(result)))
-
-
-def _by_name(config: SelectConfig) -> dict[str, Any]:
-    plain = config.model_dump(mode="json")
-    return {**plain, "rules": dict(zip(step_names(config.rules), plain["rules"], strict=True))}
+    judging = tuple(
+        Step(step.name, rule)
+        for step, rule in zip(rules, result.rules, strict=True)
+        if not isinstance(rule, PresetRules | DomainRules)
+    )
+    after = {**result.model_dump(mode="json"), "rules": {one.name: one.rule.model_dump(mode="json") for one in judging}}
+    return result, judging, list(differences(plain, after))

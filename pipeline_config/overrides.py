@@ -53,10 +53,10 @@ def apply_override(values: dict[str, Any], origins: dict[Place, str], override: 
 
 
 def _position(entries: list[Any], part: str, parents: Sequence[str], key: str) -> int:
-    """Where the entry lies that a person calls by its position, its kind or its name."""
+    """Where the entry lies that a person calls by its position, its name or, if it has none, its kind."""
     if part.isdigit() and int(part) < len(entries):
         return int(part)
-    names = [entry.get("kind", entry.get("name")) if isinstance(entry, dict) else None for entry in entries]
+    names = [entry.get("name") or entry.get("kind") if isinstance(entry, dict) else None for entry in entries]
     if names.count(part) == 1:
         return names.index(part)
     whole = ".".join(parents)

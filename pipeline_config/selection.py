@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -15,6 +14,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class RuleSection(Section):
     """What every rule takes."""
 
+    name: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = ""
+    """What its step is called in funnel and ledger: lower-case letters, digits, `_`; empty = its kind, and of several of
+    one kind `kind_2`, `kind_3` …"""
     sources: tuple[str, ...] = ()
     """Names of the sources whose documents it judges; empty = all."""
     min_words: int = Field(default=0, ge=0)
@@ -23,6 +25,14 @@ class RuleSection(Section):
     """Documents with fewer non-blank lines are not judged."""
     report_only: bool = False
     """Count what it would drop, and drop nothing."""
+
+
+class CharactersRule(RuleSection):
+    """Code points of a document; CCNet: at least 300."""
+
+    kind: Literal["characters"]
+    minimum: int = Field(default=300, ge=0)
+    """Code points a document needs."""
 
 
 class WordCountRule(RuleSection):
@@ -222,7 +232,8 @@ class PerplexityRule(RuleSection):
 
 
 Rule = Annotated[
-    WordCountRule
+    CharactersRule
+    | WordCountRule
     | MeanWordLengthRule
     | LongestWordRule
     | SymbolsRule
@@ -246,6 +257,49 @@ Rule = Annotated[
     | PerplexityRule,
     Field(discriminator="kind"),
 ]
+
+MODEL_RULES = (LanguageRule, PerplexityRule)
+"""Rules over what a model says of a text; the others look at its statistics alone."""
+
+
+class PresetRules(Section):
+    """Published rules with the thresholds of their source, each a step of its own. Made for English web pages: look at
+    what each would drop of your text before it is on."""
+
+    kind: Literal["preset"]
+    name: Literal["c4", "gopher_quality", "gopher_repetition", "fineweb", "ccnet"]
+    """C4 (Raffel et al. 2020), Gopher (Rae et al. 2021), FineWeb (Penedo et al. 2024), CCNet (Wenzek et al. 2020). What
+    C4 does to lines is an edit: `drop_lines`."""
+    sources: tuple[str, ...] = ()
+    """Names of the sources whose documents the rules judge; empty = all."""
+    report_only: bool = False
+    """Count what each would drop, and drop nothing."""
+
+
+class DomainRules(Section):
+    """The thresholds of Gopher, C4 and FineWeb, widened until they cost hardly any of the labelled training texts.
+
+    All are widened to the same quantile of these texts, the strictest at which no more than `maximum_cost` of them fall
+    to all rules together. Without labelled training texts: to median ± `deviations` · MAD of the corpus, report only
+    until `confirmed`."""
+
+    kind: Literal["domain"]
+    maximum_cost: Share = 0.01
+    """Share of the labelled training texts that may fall to all rules together."""
+    deviations: float = Field(default=5.0, gt=0)
+    """Median absolute deviations, unscaled, where there are no labelled texts."""
+    confirmed: bool = False
+    """Drop although no labelled text says what is good; look at the cost of each rule first."""
+    sources: tuple[str, ...] = ()
+    """Names of the sources whose documents the rules judge; empty = all."""
+    report_only: bool = False
+    """Fit the thresholds, count what each rule would drop, and drop nothing."""
+
+
+RuleEntry = Annotated[Rule | PresetRules | DomainRules, Field(discriminator="kind")]
+
+OTHER_STEPS = ("keep", "drop", "decontaminate", "exact", "near")
+"""Steps of select that are no rules: no rule has such a name."""
 
 DOMAIN: tuple[Rule, ...] = (
     LanguageRule(kind="language", min_words=10),
@@ -294,8 +348,6 @@ class NearDuplicatesConfig(Section):
 
 
 DocumentId = Annotated[str, Field(pattern=r"^doc:[0-9a-f]{32}$")]
-STEPS = ("keep", "drop", "decontaminate", "exact", "near")
-"""What a ledger calls the steps that are no rules."""
 
 
 class SelectConfig(Section):
@@ -307,7 +359,7 @@ class SelectConfig(Section):
     keep: tuple[DocumentId, ...] = ()
     """Documents that no rule and no duplicate displaces, written likewise. What leaks a held-out text goes all the
     same, and `drop` wins."""
-    rules: tuple[Rule, ...] = DOMAIN
+    rules: tuple[RuleEntry, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()
     """Against the labelled validation and test texts."""
@@ -323,26 +375,16 @@ class SelectConfig(Section):
     bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it takes."""
 
     @model_validator(mode="after")
-    def _steps_are_known(self) -> SelectConfig:
-        known = (*step_names(self.rules), *STEPS)
-        unknown = [name for name in self.accept_losses if name not in known]
-        if unknown:
-            raise ValueError(
-                f"accept_losses names {unknown[0]!r}, which is no step: {', '.join(dict.fromkeys(known))}."
-            )
+    def _names_are_unique(self) -> SelectConfig:
+        taken: dict[str, int] = {}
+        for at, rule in enumerate(self.rules):
+            if isinstance(rule, PresetRules | DomainRules) or not rule.name:
+                continue
+            if rule.name in OTHER_STEPS:
+                raise ValueError(f"rules.{at}.name={rule.name!r} is the name of another step; choose another.")
+            if rule.name in taken:
+                raise ValueError(
+                    f"rules.{at}.name={rule.name!r} is the name of rules.{taken[rule.name]} too; choose another."
+                )
+            taken[rule.name] = at
         return self
-
-
-def step_names(rules: Sequence[Rule]) -> tuple[str, ...]:
-    """What each rule is called in ledger, funnel and on the command line, all different.
-
-    Its `name` if it has one, else its kind; where that stands already, with a number: `language`, `language_2`.
-    """
-    names: list[str] = []
-    for rule in rules:
-        wanted = getattr(rule, "name", "") or rule.kind
-        number = 1
-        while (name := wanted if number == 1 else f"{wanted}_{number}") in (*names, *STEPS):
-            number += 1
-        names.append(name)
-    return tuple(names)

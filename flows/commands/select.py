@@ -72,8 +72,10 @@ def _what_if(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     if not given.overrides:
         raise RefusedInput("what-if what? Expected NAME.field=value, such as word_count.minimum=10.")
     selected = newest(given.file)
-    config, changes = changed(selected.config, given.overrides)
-    found = what_if(config, selected.clean, selected.measures, selected.labels, selected.corpus, samples=examples)
+    config, rules, changes = changed(selected.config, selected.rules, given.overrides)
+    found = what_if(
+        config, rules, selected.clean, selected.measures, selected.labels, selected.corpus, samples=examples
+    )
     report = {
         "artifact": f"select/{selected.corpus.fingerprint}",
         "changes": [vars(change) for change in changes],
@@ -117,7 +119,7 @@ def _told(found: WhatIf) -> Iterator[str]:
     yield ""
     if found.losses:
         yield f"A run would stop: {'; '.join(found.losses)} (select.accept_losses)."
-    yield "Nothing was refitted or changed: measures, models and signatures are those of the last run."
+    yield "Nothing was refitted or changed: measures, models, signatures and fitted thresholds are of that run."
     yield "To see one of them: textmill show doc:ID. To decide so: textmill run --until select select.…=…"
 
 

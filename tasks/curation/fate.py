@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
+from pipeline_config.rule_presets import Step
 from pipeline_config.selection import LanguageRule, PerplexityRule, SelectConfig
 from tasks.corpus.document import documents_at, read_documents, reference, shards, text_digest
 from tasks.curation.clean import apply_all
+from tasks.curation.domain import read_rules
 from tasks.curation.judge import judge
 from tasks.curation.measure import SIGNATURES, TABLE, signature, statistics
 from tasks.curation.selection import HeldOutTexts
@@ -142,7 +144,7 @@ def fate_of_text(
     Edits and rules that are restricted to sources apply as for `source`. Perplexity needs models that are not kept and
     is left out; so is language without `lid_model`, and decontamination without `labels`. The lines say so.
     """
-    config = SelectConfig.model_validate(corpus.config)
+    config, rules = SelectConfig.model_validate(corpus.config), read_rules(corpus.path)
     lines: list[Line] = []
     edits = CleanConfig.model_validate(clean.config).edits
     edited, changes = apply_all(edits, source, text)
@@ -160,12 +162,12 @@ def fate_of_text(
         measured |= LanguageModel(lid_model).measure([edited], measure_config.language)
     lines.append(Line("measure", _measured({name: values[0] for name, values in measured.items()})))
     reasons = [
-        *_broken_rules(config, measured),
+        *_broken_rules(rules, measured),
         *(_leaks(config, labels, edited, measure_config.signature.shingle_size) if labels else ()),
         *_repeats(config, measure_config, clean, measures, corpus, edited),
     ]
     lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
-    active = [rule for rule in config.rules if not rule.report_only]
+    active = [step.rule for step in rules if not step.rule.report_only]
     untold = ["perplexity"] if any(isinstance(rule, PerplexityRule) for rule in active) else []
     untold += [] if lid_model else ["language"]
     untold += [] if labels else ["decontamination"]
@@ -174,8 +176,8 @@ def fate_of_text(
     return _fate(row, "dropped" if reasons else "kept", lines)
 
 
-def _broken_rules(config: SelectConfig, measured: dict[str, Any]) -> Iterator[str]:
-    for rule in config.rules:
+def _broken_rules(rules: tuple[Step, ...], measured: dict[str, Any]) -> Iterator[str]:
+    for rule in (step.rule for step in rules):
         unknown = isinstance(rule, PerplexityRule) or (isinstance(rule, LanguageRule) and "language" not in measured)
         if unknown or rule.report_only:
             continue

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline_config.selection import (
     AlphabeticWordsRule,
     BulletLinesRule,
+    CharactersRule,
     CodeLinesRule,
     CurlyBracesRule,
     DuplicateLinesRule,
@@ -34,6 +35,7 @@ from pipeline_config.selection import (
 from tasks.curation.rules import (
     alphabetic_words,
     bullet_lines,
+    characters,
     code_lines,
     curly_braces,
     duplicate_lines,
@@ -68,6 +70,8 @@ def judge(rule: Rule, measured: Measured) -> Verdict:
 
 def _judge(rule: Rule, measured: Measured) -> Verdict:
     match rule:
+        case CharactersRule():
+            return characters.judge(measured, rule)
         case WordCountRule():
             return word_count.judge(measured, rule)
         case MeanWordLengthRule():

@@ -14,9 +14,8 @@ SCHEMA = pa.schema(
         pa.field("id", pa.binary(16), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("decision", pa.string(), nullable=False),  # kept or dropped
-        pa.field(
-            "step", pa.string()
-        ),  # `drop`, a rule's name, `decontaminate`, `exact`, `near`; of kept ones `keep`, or null
+        # `drop`, a rule's name, `decontaminate`, `exact` or `near`; of kept ones `keep` where that lists them, or null
+        pa.field("step", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("value", pa.float64()),
         pa.field("threshold", pa.float64()),

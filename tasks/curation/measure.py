@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import count_documents, iter_documents
-from tasks.curation.measures import lines, perplexity, repetition, words
-from tasks.curation.measures.batch import Batch, Columns
+from tasks.curation.measures import perplexity
 from tasks.curation.measures.language import LanguageModel
+from tasks.curation.measures.statistics import statistics
 from tasks.dedup.shingles import shingles
 from tasks.dedup.signatures import Signatures, sign
 
@@ -47,7 +47,7 @@ def run(
         signed, shingle_words = signature(config, texts)
         signatures[row : row + len(texts)] = signed
         columns: dict[str, NDArray[np.generic]] = {
-            **statistics(texts),
+            **statistics(batch["text"]),
             **language.measure(texts, config.language),
             **perplexity.measure(models, texts, digests),
             "shingle_words": shingle_words,
@@ -60,12 +60,6 @@ def run(
     table = pa.concat_tables(parts).combine_chunks()
     pq.write_table(table, out / TABLE, compression="zstd", row_group_size=65536)
     return table
-
-
-def statistics(texts: list[str]) -> Columns:
-    """Statistics of words, lines and repetition."""
-    batch = Batch(texts)
-    return {**words.measure(batch), **lines.measure(batch), **repetition.measure(batch)}
 
 
 def signature(config: MeasureConfig, texts: list[str]) -> tuple[Signatures, NDArray[np.int64]]:

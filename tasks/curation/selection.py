@@ -5,8 +5,8 @@ So every duplicate that is dropped names a document that is kept, and no held-ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline_config.selection import DecontaminateConfig, NearDuplicatesConfig, SelectConfig, step_names
+from pipeline_config.rule_presets import Step, steps
+from pipeline_config.selection import MODEL_RULES, DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
 from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.curation.domain import Fitted, cost, fit, write_rules
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
 from tasks.curation.losses import complaint, losses
-from tasks.curation.measure import ROWS, SIGNATURES, TABLE
+from tasks.curation.measure import ROWS, SIGNATURES, TABLE, statistics
 from tasks.curation.rules.verdict import Measured
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
 from tasks.dedup.shingles import Shingles, concatenate, shingles
@@ -45,16 +47,12 @@ class HeldOutTexts:
 
     @staticmethod
     def read(folder: Path) -> HeldOutTexts:
-        """From a `DatasetDict` on disk with columns id (hex), text and group.
-
-        From its files: the library that wrote them takes two seconds to load.
-        """
-        rows: list[tuple[dict[str, Any], str]] = []
-        for split in ("validation", "test"):
-            for path in sorted((folder / split).glob("*.arrow")):
-                with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
-                    table = stream.read_all().select(["id", "text", "group"])
-                    rows += [(row, split) for row in table.to_pylist()]
+        """From a `DatasetDict` on disk with columns id (hex), text and group."""
+        rows = [
+            (row, split)
+            for split in ("validation", "test")
+            for row in _labelled(folder / split, ["id", "text", "group"])
+        ]
         return HeldOutTexts(
             ids=[bytes.fromhex(row["id"]) for row, _ in rows],
             texts=[row["text"] for row, _ in rows],
@@ -86,6 +84,11 @@ class Before:
         reasons, matched = np.array(known["reason"].to_pylist(), object), _objects(known["matched_id"].to_pylist())
         ledger.drop(rows, "decontaminate", reason=reasons, matched=matched, **number)
         return leaking
+
+
+def training_texts(folder: Path) -> list[str]:
+    """The labelled training texts of a `DatasetDict`, as in `HeldOutTexts.read`: text that is known to be wanted."""
+    return [row["text"] for row in _labelled(folder / "train", ["text"])]
 
 
 @dataclass
@@ -124,23 +127,35 @@ class Funnel:
 class Decided:
     ledger: Ledger
     funnel: Funnel
+    rules: tuple[Step, ...]
+    """What judged, thresholds as fitted."""
+    fitted: tuple[Fitted, ...]
     decontamination: dict[str, int]
     listed: dict[str, dict[str, int]]
     """Of `keep` and `drop`, where they are given: ids listed, and how many of them are documents."""
 
 
 def run(
-    config: SelectConfig, documents: Path, measures: Path, shingle_size: int, held_out: HeldOutTexts, out: Path
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    shingle_size: int,
+    held_out: HeldOutTexts,
+    training: list[str],
+    out: Path,
 ) -> dict[str, Any]:
-    """Decide about the documents of a folder; write `out/documents` and `out/ledger.parquet`, return the metrics.
+    """Decide about the documents of a folder; write `out/documents`, `out/ledger.parquet` and `out/rules.json` (what
+    judged, thresholds as fitted), return the metrics.
 
-    `shingle_size` is the number of words that the signatures in `measures` were made with.
+    `shingle_size` is the number of words that the signatures in `measures` were made with; `training` are the labelled
+    training texts, to which thresholds are fitted and that tell what each rule costs.
 
     Raises:
         StageFailed: a step takes more than `config.accept_losses` accepts.
     """
-    decided = decide(config, documents, measures, shingle_size, held_out)
+    decided = decide(config, documents, measures, shingle_size, held_out, training)
     ledger, funnel = decided.ledger, decided.funnel
+    write_rules(decided.rules, out)
     ledger.write(out / "ledger.parquet")
     write_documents(out / "documents", _kept(documents, ledger.kept))
     return {
@@ -148,6 +163,7 @@ def run(
         "steps": funnel.steps,
         "sources": _by_source(np.array(funnel.names, object)[funnel.sources], ledger.kept, funnel.sizes),
         "decontamination": decided.decontamination,
+        "fitted": [asdict(one) for one in decided.fitted],
         **({"listed": decided.listed} if decided.listed else {}),
     }
 
@@ -158,11 +174,14 @@ def decide(
     measures: Path,
     shingle_size: int,
     held_out: HeldOutTexts,
+    training: list[str],
     *,
+    rules: tuple[Step, ...] | None = None,
     before: Before | None = None,
     guarded: bool = True,
 ) -> Decided:
-    """The decisions alone; arguments as of `run`. What `before` knows of leaks is not looked for again.
+    """The decisions alone; arguments as of `run`. `rules` judge instead of those of the config, as they are, and what
+    `before` knows of leaks is not looked for again.
 
     Raises:
         StageFailed: it is `guarded`, and a step takes more than `config.accept_losses` accepts.
@@ -176,7 +195,11 @@ def decide(
     funnel = Funnel(ledger, measured["bytes"], sources, names.tolist(), config.accept_losses)
 
     wanted, listed = _apply_lists(config, ids, funnel)
-    _apply_rules(config, measured, funnel, wanted)
+    good = statistics(training)
+    fitted: tuple[Fitted, ...] = ()
+    if rules is None:
+        rules, fitted = fit(steps(config.rules), good, measured)
+    _apply_rules(rules, measured, good, funnel, wanted)
     if guarded:  # before the costly steps
         funnel.check()
     decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel, before)
@@ -184,7 +207,7 @@ def decide(
     if guarded:
         funnel.check()
     ledger.keep(np.flatnonzero(wanted & ledger.kept), "keep", reason="listed in select.keep")
-    return Decided(ledger, funnel, decontaminated, listed)
+    return Decided(ledger, funnel, rules, fitted, decontaminated, listed)
 
 
 def check_bands(config: SelectConfig, permutations: int) -> None:
@@ -213,10 +236,15 @@ def _apply_lists(
     return masks["keep"] & ~masks["drop"], listed
 
 
-def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel, wanted: NDArray[np.bool_]) -> None:
-    """The first rule that drops a document is its reason; what each would drop alone is counted beside it."""
+def _apply_rules(
+    rules: Sequence[Step], measured: Measured, good: Measured, funnel: Funnel, wanted: NDArray[np.bool_]
+) -> None:
+    """The first rule that drops a document is its reason; what each would drop alone is counted beside it.
+
+    So is how many of the labelled training texts, of which `good` holds the statistics, would fall to it.
+    """
     ledger = funnel.ledger
-    for name, rule in zip(step_names(config.rules), config.rules, strict=True):
+    for name, rule in ((step.name, step.rule) for step in rules):
         verdict = judge(rule, measured)
         first = verdict.drop & ledger.kept & ~wanted & (not rule.report_only)
         dropped = np.flatnonzero(first)
@@ -228,7 +256,8 @@ def _apply_rules(config: SelectConfig, measured: Measured, funnel: Funnel, wante
             threshold=verdict.threshold[dropped],
         )
         alone = {"documents": int(verdict.drop.sum()), "bytes": int(funnel.sizes[verdict.drop].sum())}
-        funnel.add(name, first, kind=rule.kind, alone=alone, report_only=rule.report_only)
+        more = {} if isinstance(rule, MODEL_RULES) else {"labelled": cost([rule], good)}
+        funnel.add(name, first, alone=alone, report_only=rule.report_only, kind=rule.kind, sources=rule.sources, **more)
 
 
 def _decontaminate(
@@ -409,6 +438,13 @@ def _by_source(
         }
         for name in names
     }
+
+
+def _labelled(split: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a split, from its files: the library that wrote them takes two seconds to load."""
+    for path in sorted(split.glob("*.arrow")):
+        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            yield from stream.read_all().select(columns).to_pylist()
 
 
 def _objects(values: list[bytes]) -> NDArray[np.object_]:

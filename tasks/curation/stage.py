@@ -37,7 +37,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
 
 
-@stage("measure", version=1)
+@stage("measure", version=2)
 def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: InputFiles) -> Measures:
     """Statistics, language, perplexity and MinHash signature of every document.
 
@@ -64,13 +64,14 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
 @stage("select", version=2)
 def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
     """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
-    from tasks.curation.selection import HeldOutTexts, check_bands, run
+    from tasks.curation.selection import HeldOutTexts, check_bands, run, training_texts
 
     signature = MeasureConfig.model_validate(measures.config).signature
     check_bands(config, signature.permutations)
     held_out = HeldOutTexts.read(labels.path / "data")
     documents = clean.path / "documents"
-    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, ctx.out)
+    training = training_texts(labels.path / "data")
+    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out)
     account = metrics["account"]
     for name, listed in metrics.get("listed", {}).items():
         missing = listed["listed"] - listed["found"]
@@ -78,6 +79,8 @@ def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Mea
         ctx.say(f"select.{name}: {listed['listed']} ids{note}")
     for step in metrics["steps"]:
         alone = f"; alone it would drop {step['alone']['documents']}" if "alone" in step else ""
+        if step.get("labelled"):
+            alone += f" and {step['labelled']} of {len(training)} labelled training texts"
         note = " (report only)" if step.get("report_only") else ""
         ctx.say(f"{step['step']}{note}: {step['documents']} documents, {step['bytes']} bytes{alone}")
     if not account["documents_kept"]:

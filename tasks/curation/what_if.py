@@ -2,7 +2,7 @@
 
 Rules read the measures, and duplicates are walked anew over the stored signatures; texts are read only where something
 new is to be compared. What leaked a held-out text in the ledger leaks again, unless `decontaminate` itself is changed.
-Nothing is measured, trained or written, so the answer is what `select` would do (a test holds the two together).
+Nothing is measured, trained, fitted or written, so the answer is what `select` would do.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline_config.rule_presets import Step
 from pipeline_config.selection import SelectConfig
 from tasks.corpus.document import documents_at, reference
-from tasks.curation.selection import Before, HeldOutTexts, check_bands, decide
+from tasks.curation.selection import Before, HeldOutTexts, check_bands, decide, training_texts
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures
 from tasks.runtime.errors import RefusedInput
 
@@ -57,6 +58,7 @@ class WhatIf:
 
 def what_if(
     config: SelectConfig,
+    rules: tuple[Step, ...],
     clean: CleanCorpus,
     measures: Measures,
     labels: LabelledData,
@@ -66,12 +68,16 @@ def what_if(
 ) -> WhatIf:
     """What `config` would move against the selection `corpus`, which was made from the other artifacts.
 
+    `rules` judge, as they are, in place of those of the config.
+
     Raises:
         RefusedInput: the bands do not fit the signatures, or a source is named that is none.
     """
     old, signature = SelectConfig.model_validate(corpus.config), measures.config["signature"]
     check_bands(config, signature["permutations"])
-    unknown = _sources(config) - _sources(old) - set(corpus.metrics["sources"])
+    named = {*config.priority, *(name for step in rules for name in step.rule.sources)}
+    before_named = {*old.priority, *(name for rule in old.rules for name in rule.sources)}
+    unknown = named - before_named - set(corpus.metrics["sources"])
     if unknown:
         there = ", ".join(corpus.metrics["sources"])
         raise RefusedInput(
@@ -84,6 +90,8 @@ def what_if(
         measures.path,
         signature["shingle_size"],
         HeldOutTexts.read(labels.path / "data"),
+        training_texts(labels.path / "data"),
+        rules=rules,
         before=Before(before) if config.decontaminate == old.decontaminate else None,
         guarded=False,
     )
@@ -121,10 +129,6 @@ def what_if(
         samples=shown,
         losses=[phrase for found in decided.funnel.losses.values() for phrase in found],
     )
-
-
-def _sources(config: SelectConfig) -> set[str]:
-    return {*config.priority, *(name for rule in config.rules for name in rule.sources)}
 
 
 def _figures(mask: NDArray[np.bool_], sizes: NDArray[np.int64]) -> dict[str, int]:

@@ -132,7 +132,8 @@ class Measures(Artifact):
 
 
 class Corpus(Artifact):
-    """`documents/*.parquet` (what was kept), `ledger.parquet` (per document: decision, reason, value, match)."""
+    """`documents/*.parquet` (what was kept), `ledger.parquet` (per document: decision, reason, value, match),
+    `rules.json` (the steps that judged, thresholds as fitted)."""
 
 
 class Tokenizer(Artifact):

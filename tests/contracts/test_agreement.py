@@ -44,3 +44,10 @@ def test_a_source_that_is_none_is_refused_wherever_it_is_named(section: Any, pla
 
 def validated(**sections: Any) -> PipelineConfig:
     return PipelineConfig.model_validate({**PLAIN, **sections})
+
+
+def test_losses_are_accepted_of_steps_that_there_are() -> None:
+    rules = [{"kind": "language"}, {"kind": "language", "name": "docs"}, {"kind": "language"}]
+    validated(select={"rules": rules, "accept_losses": ["language_2", "docs", "near"]})
+    with pytest.raises(ValidationError, match="'language_3', which is no step of select: language, docs, language_2"):
+        validated(select={"rules": rules, "accept_losses": ["language_3"]})

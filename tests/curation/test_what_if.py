@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from pydantic import ValidationError
 
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
-from pipeline_config.selection import SelectConfig, step_names
+from pipeline_config.rule_presets import steps
+from pipeline_config.selection import SelectConfig
 from tasks.comparison.corpora import Place, movements
 from tasks.corpus.account import Account
 from tasks.corpus.document import document_id, reference
@@ -22,7 +22,7 @@ from tasks.curation import what_if as what_if_module
 from tasks.curation.fate import tell_fate
 from tasks.curation.losses import FEW, losses
 from tasks.curation.stage import clean, measure, select
-from tasks.curation.what_if import what_if
+from tasks.curation.what_if import WhatIf, what_if
 from tasks.runtime.errors import StageFailed
 
 WORDS = ["the", "of", "and", "to", "with", "bucket", "key", "policy", "role", "access", "log", "network", "rule", "is"]
@@ -72,6 +72,11 @@ def made(run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any) -
     return found
 
 
+def asked(made: SimpleNamespace, config: dict[str, Any], before: Any, samples: int) -> WhatIf:
+    wanted = SelectConfig.model_validate(config)
+    return what_if(wanted, steps(wanted.rules), made.clean, made.measures, made.labels, before, samples=samples)
+
+
 CHANGES: list[dict[str, Any]] = [
     {},
     {"rules": [{"kind": "word_count", "minimum": 25}, {"kind": "lorem_ipsum"}]},
@@ -89,9 +94,7 @@ CHANGES: list[dict[str, Any]] = [
 def test_it_says_what_select_does(made: SimpleNamespace, change: dict[str, Any]) -> None:
     config = {**BASE, **change}
     before, after = made.select(BASE), made.select(config)
-    found = what_if(
-        SelectConfig.model_validate(config), made.clean, made.measures, made.labels, before, samples=len(DOCS)
-    )
+    found = asked(made, config, before, samples=len(DOCS))
     moved = movements(*(Place(one.path, made.clean.path) for one in (before, after))).moved
     names = dict(
         zip(("kept to dropped", "dropped to kept", "dropped by another rule"), what_if_module.MOVES, strict=True)
@@ -122,18 +125,17 @@ def test_known_leaks_are_not_looked_for_again(made: SimpleNamespace, monkeypatch
     """Of the texts only that of document 11, which a rule took before, is compared with held-out ones."""
     from tasks.curation import selection
 
-    asked: list[str] = []
+    compared: list[str] = []
     find = selection.find_leaks
 
     def counted(index: Any, texts: Any, **more: Any) -> Any:
-        asked.extend(texts)
+        compared.extend(texts)
         return find(index, texts, **more)
 
     before = made.select(BASE)
     monkeypatch.setattr(selection, "find_leaks", counted)
-    config = SelectConfig.model_validate({"rules": [{"kind": "word_count", "minimum": 14}]})
-    found = what_if(config, made.clean, made.measures, made.labels, before, samples=9)
-    assert sorted(asked) == sorted([DOCS[11], DOCS[17]])
+    found = asked(made, {"rules": [{"kind": "word_count", "minimum": 14}]}, before, samples=9)
+    assert sorted(compared) == sorted([DOCS[11], DOCS[17]])
     (leak,) = [one for one in found.samples["dropped by another step"] if one.document == of(11)]
     assert (leak.step, leak.reason, leak.excerpt) == (
         "decontaminate",
@@ -144,21 +146,10 @@ def test_known_leaks_are_not_looked_for_again(made: SimpleNamespace, monkeypatch
 
 def test_samples_take_every_step_in_turn(made: SimpleNamespace) -> None:
     before = made.select({**BASE, "near_duplicates": None})
-    config = SelectConfig.model_validate({"rules": [{"kind": "word_count", "minimum": 40}, BASE["rules"][1]]})
-    found = what_if(config, made.clean, made.measures, made.labels, before, samples=2)
+    config = {"rules": [{"kind": "word_count", "minimum": 40}, BASE["rules"][1]]}
+    found = asked(made, config, before, samples=2)
     assert {one.step for one in found.samples["kept to dropped"]} == {"word_count", "near"}
     assert found.moves["kept to dropped"]["by_step"]["word_count"] > 2
-
-
-# --- names ---
-
-
-def test_every_step_has_a_name_of_its_own() -> None:
-    rules = [{"kind": "language"}, {"kind": "word_count"}, {"kind": "language"}, {"kind": "language"}]
-    config = SelectConfig.model_validate({"rules": rules, "accept_losses": ["language_3", "near"]})
-    assert step_names(config.rules) == ("language", "word_count", "language_2", "language_3")
-    with pytest.raises(ValidationError, match="'language_4', which is no step: language, word_count, language_2"):
-        SelectConfig.model_validate({"rules": rules, "accept_losses": ["language_4"]})
 
 
 # --- lists ---

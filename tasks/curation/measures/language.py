@@ -9,7 +9,7 @@ import fasttext
 import numpy as np
 
 from pipeline_config.measure import LanguageConfig
-from tasks.curation.measures.batch import Columns
+from tasks.curation.measures.columns import Columns
 
 UNKNOWN = "und"
 """ISO 639-2 for undetermined: a text without a character that tells."""

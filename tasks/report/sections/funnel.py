@@ -102,11 +102,10 @@ def _cleaned(clean: Node) -> list[dict[str, Any]]:
 
 def _selected(corpus: Node) -> list[dict[str, Any]]:
     about, rows = _abouts(Rule) | DUPLICATES, []
-    rules = iter(corpus.manifest.config.get("rules", []))  # the steps that have a kind, in the same order
     for step in corpus.metrics["steps"]:
         report_only = bool(step.get("report_only"))
         would = step["alone"]["documents"] if report_only else 0
-        said = about.get(step.get("kind", step["step"]), "") + _only(next(rules, {}) if "kind" in step else {})
+        said = about.get(step.get("kind", step["step"]), "") + _only(step)
         row = _row(step["step"], said, step["documents"], step["bytes"], report_only=report_only)
         rows.append(row | {"would": would})
     return rows
@@ -126,6 +125,7 @@ def _abouts(union: Any) -> dict[str, str]:
 
 def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, Any]]:
     """The first documents that each step dropped, with the passage that did it."""
+    kinds = {step["step"]: step.get("kind", step["step"]) for step in corpus.metrics["steps"]}
     steps = [step["step"] for step in corpus.metrics["steps"] if step["documents"] and step["step"] != "near"]
     found = Ledger.read(corpus.folder).first(list(dict.fromkeys(steps)), SAMPLES)
     rows = [row for group in found.values() for row in group]
@@ -133,7 +133,6 @@ def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, An
     labels = material.nodes.get("ingest.labels")
     held_out = _held_out(labels, [row["matched_id"] for row in found.get("decontaminate", ())]) if labels else {}
     words = (corpus.manifest.config.get("decontaminate") or {}).get("ngram_size", 13)
-    kinds = {step["step"]: step.get("kind", step["step"]) for step in corpus.metrics["steps"]}
     told = []
     for step, group in found.items():
         entries = []

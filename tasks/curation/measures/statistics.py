@@ -1,0 +1,114 @@
+"""The filter statistics of Gopher, C4 and FineWeb in one compiled pass over UTF-8 bytes.
+
+A *word* is delimited by white space, as in Gopher (Rae et al. 2021), and each Han, Kana, Thai, Lao or Khmer code point
+is one by itself. A *sentence* ends at . ! ? 。！？ before white space or the end of the text. A *line* is what stands
+between line feeds and is not blank, without the white space around it; a *paragraph* is delimited by blank lines.
+Lengths are in code points. A share of nothing is 0.
+
+- Gopher, quality (table A1): `words`, `mean_word_length`, `alphabetic_words` (share with a letter), `hash_ratio` and
+  `ellipsis_ratio` (per word), `bullet_lines`, `ellipsis_lines` (shares of lines), `stop_words` (distinct ones).
+- Gopher, repetition (table A1): `duplicate_lines`, `duplicate_paragraphs`, the share of them that repeat an earlier
+  one of the text; with `_characters`, the share of the text's characters in these. `top_n_gram`: share of characters in
+  the most frequent word n-gram (the earliest on a tie), white space included; 0 when none occurs twice.
+  `duplicate_n_gram`: share of characters in n-grams that occurred before, taken from left to right without overlap.
+- C4 (Raffel et al. 2020, section 2.2): `sentences`, `curly_braces`, `lorem_ipsum`, `longest_word`.
+- FineWeb (Penedo et al. 2024, section 3.5): `punctuated_lines`, `short_lines`, `newline_ratio` (per word).
+- `special_characters` (ROOTS, Laurençon et al. 2022, section 3.1), `digits`: shares of characters; `code_lines`.
+
+Words, lines and n-grams are compared by 64-bit hashes, as in `tasks.dedup.shingles`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tasks.curation.measures import text_pass
+from tasks.curation.measures.columns import Columns
+from tasks.curation.measures.text_pass import BULLET, CODE, DIGIT, LETTER, OTHER, SENTENCE, SINGLE, SPACE, TERMINAL
+from tasks.dedup import shingles
+
+STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
+BULLETS = "•-*‣▪◦·"
+SENTENCE_ENDS = ".!?。！？"
+LINE_ENDS = SENTENCE_ENDS + "\"'”’:"
+CODE_ENDS = ";{}"
+SHORT = 30  # characters of a line: FineWeb
+
+_ASSIGNED = (range(0x34000), range(0xE0000, 0xE0200))  # no other code point is a letter, a digit or white space
+
+
+def statistics(texts: pa.Array | Sequence[str]) -> Columns:
+    """The statistics of each text, as the module's docstring defines them."""
+    array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
+    array = array.cast(pa.large_string())
+    _, offsets, data = array.buffers()
+    if len(array):
+        offsets = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    else:
+        offsets = np.zeros(1, np.int64)
+    data = np.frombuffer(data, np.uint8) if data and data.size else np.zeros(0, np.uint8)
+    counts = text_pass.count(data, offsets, _classes(), _stop_words(), SHORT)
+    return _columns(dict(zip(text_pass.COUNTED, counts.T, strict=True)), np.diff(offsets))
+
+
+def _columns(counts: Columns, sizes: NDArray[np.int64]) -> Columns:
+    characters, words, lines, paragraphs = (counts[name] for name in ("characters", "words", "lines", "paragraphs"))
+    return {
+        "bytes": sizes,
+        "characters": characters,
+        "words": words,
+        "mean_word_length": _share(counts["word_characters"], words),
+        "longest_word": counts["longest_word"],
+        "alphabetic_words": _share(counts["alphabetic_words"], words),
+        "hash_ratio": _share(counts["hashes"], words),
+        "ellipsis_ratio": _share(counts["ellipses"], words),
+        "special_characters": _share(counts["special_characters"], characters),
+        "digits": _share(counts["digits"], characters),
+        "curly_braces": counts["curly_braces"],
+        "stop_words": counts["stop_words"],
+        "sentences": counts["sentences"],
+        "lorem_ipsum": counts["lorem_ipsum"],
+        "lines": lines,
+        "bullet_lines": _share(counts["bullet_lines"], lines),
+        "ellipsis_lines": _share(counts["ellipsis_lines"], lines),
+        "punctuated_lines": _share(counts["punctuated_lines"], lines),
+        "code_lines": _share(counts["code_lines"], lines),
+        "short_lines": _share(counts["short_lines"], lines),
+        "newline_ratio": _share(counts["line_feeds"], words),
+        "duplicate_lines": _share(counts["duplicate_lines"], lines),
+        "duplicate_line_characters": _share(counts["duplicate_line_characters"], characters),
+        "duplicate_paragraphs": _share(counts["duplicate_paragraphs"], paragraphs),
+        "duplicate_paragraph_characters": _share(counts["duplicate_paragraph_characters"], characters),
+        **{name: _share(counts[name], characters) for name in text_pass.N_GRAMS},
+    }
+
+
+def _share(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
+    """part / whole, and 0 where there is no whole. (N,)"""
+    fraction: NDArray[np.float64] = np.divide(part, whole, out=np.zeros(len(part)), where=np.asarray(whole) != 0)
+    return fraction
+
+
+@cache
+def _classes() -> NDArray[np.uint16]:
+    """What each code point is, as a sum of the classes of `text_pass`."""
+    table = np.full(0x110000, OTHER, np.uint16)
+    kinds = {"L": LETTER, "M": LETTER, "N": DIGIT}
+    for codes in _ASSIGNED:
+        for code in codes:
+            character = chr(code)
+            table[code] = SPACE if character.isspace() else kinds.get(unicodedata.category(character)[0], OTHER)
+    for characters, kind in ((BULLETS, BULLET), (SENTENCE_ENDS, SENTENCE), (LINE_ENDS, TERMINAL), (CODE_ENDS, CODE)):
+        table[[ord(character) for character in characters]] |= kind
+    table[shingles.word_classes() == shingles.SINGLE] |= SINGLE
+    return table
+
+
+def _stop_words() -> NDArray[np.uint64]:
+    return np.array([int.from_bytes(word.encode(), "big") for word in STOP_WORDS], np.uint64)

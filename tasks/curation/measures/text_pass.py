@@ -1,0 +1,322 @@
+"""Counts of one text after another in one compiled pass over an Arrow string buffer.
+
+Compiled by numba and not as a C extension: the machines that run this have no compiler, and a wheel for each platform
+would have to be built for one file. The first call on a machine compiles for some seconds; the result is cached beside
+this file or, where that cannot be written, in numba's own folder. `NUMBA_DISABLE_JIT=1` runs it as plain Python.
+
+N-grams are found with little work: an n-gram repeats only where the (n − 1)-gram at its place does, so that all places
+are looked up for n = 2 and the few that are left for longer ones.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+SPACE, LETTER, DIGIT, OTHER, SINGLE, BULLET, SENTENCE, TERMINAL, CODE = (1 << bit for bit in range(9))
+"""Classes of code points. The first four exclude each other; `SINGLE` ones are words by themselves."""
+
+TOP, LONGEST_TOP, LONGEST = 2, 4, 10  # n of the most frequent n-grams 2 … 4; repeated n-grams are the rest, to 10
+N_GRAMS = (
+    *(f"top_{n}_gram" for n in range(TOP, LONGEST_TOP + 1)),
+    *(f"duplicate_{n}_gram" for n in range(LONGEST_TOP + 1, LONGEST + 1)),
+)
+COUNTED = (
+    "characters",
+    "words",
+    "word_characters",
+    "longest_word",
+    "alphabetic_words",
+    "hashes",
+    "ellipses",
+    "special_characters",
+    "digits",
+    "curly_braces",
+    "stop_words",
+    "sentences",
+    "lorem_ipsum",
+    "lines",
+    "bullet_lines",
+    "ellipsis_lines",
+    "punctuated_lines",
+    "code_lines",
+    "short_lines",
+    "line_feeds",
+    "paragraphs",
+    "duplicate_lines",
+    "duplicate_line_characters",
+    "duplicate_paragraphs",
+    "duplicate_paragraph_characters",
+    *N_GRAMS,
+)
+_WORDS, _LINES, _PARAGRAPHS = (COUNTED.index(name) for name in ("words", "lines", "paragraphs"))
+_REPEATED, _FIRST_GRAM = COUNTED.index("duplicate_lines"), COUNTED.index(N_GRAMS[0])
+
+_SEED = np.uint64(0x9E3779B97F4A7C15)
+_CHARACTER = np.uint64(0xD6E8FEB86659FD93)  # odd: a bijection modulo 2⁶⁴
+_PART = np.uint64(0xD1342543DE82EF95)
+_LOREM = np.frombuffer(b"lorem ipsum", np.uint8).astype(np.int64)
+_LINE_FEED, _ELLIPSIS = 0x0A, 0x2026
+
+compiled = numba.njit(cache=True, nogil=True)
+
+
+@compiled
+def count(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    classes: NDArray[np.uint16],
+    stop_words: NDArray[np.uint64],
+    short: int,
+) -> NDArray[np.int64]:
+    """The counts of `COUNTED` of each text, (N, C); text i is `data[offsets[i]:offsets[i + 1]]`, UTF-8.
+
+    `classes` (0x110000,) says what a code point is; `stop_words` are up to 8 ASCII words of up to 8 letters, as numbers
+    (big-endian); `short` lines have at most so many code points. Texts have fewer than 2³¹ code points.
+    """
+    texts = len(offsets) - 1
+    result = np.zeros((texts, len(COUNTED)), np.int64)
+    most = 0
+    for text in range(texts):
+        most = max(most, offsets[text + 1] - offsets[text])
+    # No text has more words or lines than that. Memory that is not written to is not taken.
+    room = most // 2 + 2
+    words, spans = np.empty(room, np.uint64), np.empty((room, 2), np.int32)
+    lines, line_sizes = np.empty(room, np.uint64), np.empty(room, np.int32)
+    paragraphs, paragraph_sizes = np.empty(room, np.uint64), np.empty(room, np.int32)
+    places, grams, entries = np.empty(room, np.int32), np.empty(room, np.uint64), np.empty(room, np.int32)
+    firsts, times = np.empty(room, np.int32), np.empty(room, np.int32)
+    table = np.empty(_table_size(room), np.int32)
+    for text in range(texts):
+        row = result[text]
+        _split(
+            data, offsets[text], offsets[text + 1], classes, stop_words, short,
+            words, spans, lines, line_sizes, paragraphs, paragraph_sizes, row,
+        )  # fmt: skip
+        row[_REPEATED], row[_REPEATED + 1] = _repeated(lines[: row[_LINES]], line_sizes, table)
+        row[_REPEATED + 2], row[_REPEATED + 3] = _repeated(paragraphs[: row[_PARAGRAPHS]], paragraph_sizes, table)
+        _repeated_ngrams(words[: row[_WORDS]], spans, places, grams, entries, firsts, times, table, row)
+    return result
+
+
+@compiled
+def _split(
+    data, start, stop, classes, stop_words, short,
+    words, spans, lines, line_sizes, paragraphs, paragraph_sizes, row,
+):  # fmt: skip
+    """Hashes of words, lines and paragraphs, the spans (begin, end) or sizes of each, and all that is only counted."""
+    word_count = line_count = paragraph_count = 0
+    word_characters = longest = alphabetic = hashes = ellipses = special = digits = braces = 0
+    sentences = lorem = bullets = ellipsis_lines = punctuated = code_lines = short_lines = feeds = 0
+    stops_seen = np.int64(0)
+    at, place = np.int64(0), start
+    word_start, word, kinds, letters = np.int64(-1), _SEED, 0, np.uint64(0)  # −1: not in one
+    line_start, line, first_kind = np.int64(-1), _SEED, 0
+    paragraph_start, paragraph = np.int64(-1), _SEED
+    gap, gap_feeds = _SEED, 0
+    end, last_kind, last_code, last_dots = np.int64(0), 0, np.int64(0), 0  # of the last word
+    kind, code, dots, matched = 0, np.int64(0), 0, 0
+    while place <= stop:
+        before_kind, before_code = kind, code
+        inside = place < stop
+        if inside:
+            code = np.int64(data[place])
+            place += 1
+            if code >= 0x80:
+                code &= 0x3F if code < 0xE0 else 0x0F if code < 0xF0 else 0x07
+                while place < stop and (data[place] & 0xC0) == 0x80:
+                    code = min((code << 6) | (np.int64(data[place]) & 0x3F), 0x10FFFF)
+                    place += 1
+        else:
+            code = np.int64(_LINE_FEED)  # ends the last line
+            place += 1
+        kind = np.int64(classes[code])
+
+        if word_start >= 0 and (kind & (SPACE | SINGLE) or kinds & SINGLE):
+            word = _mixed(word)
+            words[word_count], spans[word_count, 0], spans[word_count, 1] = word, word_start, at
+            word_count += 1
+            length = at - word_start
+            longest = max(longest, length)
+            alphabetic += (kinds & LETTER) != 0
+            if length <= 8:
+                for number in range(len(stop_words)):
+                    if letters == stop_words[number]:
+                        stops_seen |= 1 << number
+            if kind & SPACE and before_kind & SENTENCE:
+                sentences += 1
+            line, paragraph = (line ^ word) * _PART, (paragraph ^ word) * _PART
+            end, last_kind, last_code, last_dots = at, before_kind, before_code, dots
+            word_start, gap, gap_feeds = np.int64(-1), _SEED, 0
+
+        if dots and code != 0x2E:
+            ellipses += dots // 3
+            dots = 0
+
+        if kind & SPACE:
+            gap = (gap ^ np.uint64(code)) * _CHARACTER
+            if code == _LINE_FEED:
+                gap_feeds += 1
+                feeds += inside
+                if line_start >= 0:
+                    lines[line_count], line_sizes[line_count] = _mixed(line), end - line_start
+                    line_count += 1
+                    short_lines += end - line_start <= short
+                    bullets += (first_kind & BULLET) != 0
+                    punctuated += (last_kind & TERMINAL) != 0
+                    code_lines += (last_kind & CODE) != 0
+                    ellipsis_lines += last_code == _ELLIPSIS or last_dots >= 3
+                    line_start = np.int64(-1)
+        else:
+            if word_start < 0:
+                word_start, word, kinds, letters = at, _SEED, 0, np.uint64(0)
+                if paragraph_start >= 0 and gap_feeds >= 2:
+                    paragraphs[paragraph_count] = _mixed(paragraph)
+                    paragraph_sizes[paragraph_count] = end - paragraph_start
+                    paragraph_count += 1
+                    paragraph_start = np.int64(-1)
+                if paragraph_start < 0:
+                    paragraph_start, paragraph = at, _SEED
+                else:
+                    paragraph = (paragraph ^ gap) * _PART
+                if line_start < 0:
+                    line_start, line, first_kind = at, _SEED, kind
+                else:
+                    line = (line ^ gap) * _PART
+            word = (word ^ np.uint64(code)) * _CHARACTER
+            kinds |= kind
+            word_characters += 1
+            letters = (letters << np.uint64(8)) | np.uint64((code | 0x20) if code < 0x80 else 0)
+            if kind & OTHER:
+                special += 1
+                if code == 0x2E:
+                    dots += 1
+                elif code == _ELLIPSIS:
+                    ellipses += 1
+                elif code == 0x23:
+                    hashes += 1
+                elif code == 0x7B or code == 0x7D:
+                    braces += 1
+            elif kind & DIGIT:
+                digits += 1
+        if matched or code | 0x20 == 0x6C:  # "l": no other letter of the pattern begins it
+            if code == _LOREM[matched] or (kind & LETTER and code | 0x20 == _LOREM[matched]):
+                matched += 1
+                if matched == len(_LOREM):
+                    lorem += 1
+                    matched = 0
+            else:
+                matched = 1 if code | 0x20 == 0x6C else 0
+        at += inside
+    if paragraph_start >= 0:
+        paragraphs[paragraph_count], paragraph_sizes[paragraph_count] = _mixed(paragraph), end - paragraph_start
+        paragraph_count += 1
+    stops = 0
+    for number in range(len(stop_words)):
+        stops += (stops_seen >> number) & 1
+    counted = (
+        at, word_count, word_characters, longest, alphabetic, hashes, ellipses, special, digits, braces, stops,
+        sentences, lorem, line_count, bullets, ellipsis_lines, punctuated, code_lines, short_lines, feeds,
+        paragraph_count,
+    )  # fmt: skip
+    for column in range(len(counted)):
+        row[column] = counted[column]
+
+
+@compiled
+def _repeated(hashes, sizes, table):
+    """How many of the hashes (K,) equal an earlier one, and the sum of their sizes."""
+    size = _table_size(len(hashes))
+    mask = size - 1
+    table[:size] = -1
+    count = characters = 0
+    for number in range(len(hashes)):
+        slot = np.int64(hashes[number] & np.uint64(mask))
+        while table[slot] >= 0 and hashes[table[slot]] != hashes[number]:
+            slot = (slot + 1) & mask
+        if table[slot] >= 0:
+            count += 1
+            characters += sizes[number]
+        else:
+            table[slot] = number
+    return count, characters
+
+
+@compiled
+def _repeated_ngrams(words, spans, places, grams, entries, firsts, times, table, row):
+    """Characters in the most frequent, or in repeated, n-grams, into the columns of `N_GRAMS`.
+
+    Scratch: `places` where an n-gram may repeat and its hash in `grams`; `entries`, which of the distinct n-grams it
+    is; of these where the first stands (index into `places`) and how many `times` it occurs.
+    """
+    alive = len(words)
+    for place in range(alive):
+        places[place], grams[place] = place, words[place]
+    for n in range(TOP, LONGEST + 1):
+        longer = 0
+        for number in range(alive):
+            place = places[number]
+            if place + n <= len(words):
+                places[longer] = place
+                grams[longer] = grams[number] * _PART + words[place + n - 1]
+                longer += 1
+        alive = longer
+        size = _table_size(alive)
+        mask = size - 1
+        table[:size] = -1
+        distinct = 0
+        for number in range(alive):
+            slot = np.int64(_mixed(grams[number]) & np.uint64(mask))
+            while table[slot] >= 0 and grams[firsts[table[slot]]] != grams[number]:
+                slot = (slot + 1) & mask
+            if table[slot] < 0:
+                table[slot], firsts[distinct], times[distinct] = distinct, number, 0
+                distinct += 1
+            entries[number] = table[slot]
+            times[table[slot]] += 1
+        column = _FIRST_GRAM + n - TOP
+        if n <= LONGEST_TOP:
+            best = 1
+            for entry in range(distinct):  # in the order of their first places
+                if times[entry] > best:
+                    best = times[entry]
+                    first = places[firsts[entry]]
+                    row[column] = best * (spans[first + n - 1, 1] - spans[first, 0])
+        else:
+            free = 0
+            for number in range(alive):
+                entry, place = entries[number], places[number]
+                if times[entry] < 2 or place < free:
+                    continue
+                if firsts[entry] >= 0:
+                    firsts[entry] = -1  # seen
+                    continue
+                free = place + n
+                for word in range(place, free):
+                    row[column] += spans[word, 1] - spans[word, 0]
+        kept = 0
+        for number in range(alive):
+            if times[entries[number]] > 1:
+                places[kept], grams[kept] = places[number], grams[number]
+                kept += 1
+        alive = kept
+        if not alive:
+            break
+
+
+@compiled
+def _table_size(entries):
+    """A power of two that leaves half of a hash table free."""
+    size = 4
+    while size < 2 * entries:
+        size *= 2
+    return size
+
+
+@compiled
+def _mixed(value):
+    """The finaliser of SplitMix64 (Steele et al. 2014)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
