@@ -59,7 +59,9 @@ def read(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
 def _read_lists(values: dict[str, Any], folder: Path) -> None:
     """Put the ids of a file in the place of its name, where a list of documents may be a file."""
     select = values.get("select")
-    for name in ("keep", "drop") if isinstance(select, dict) else ():
+    if not isinstance(select, dict):
+        return
+    for name in ("keep", "drop"):
         if isinstance(select.get(name), str):
             select[name] = list(_ids(folder / select[name], f"select.{name}"))
 

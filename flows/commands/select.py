@@ -1,4 +1,4 @@
-"""Ask what other rules would move, or judge a sample of what was kept and dropped.
+"""Ask what other rules would move, or audit a sample.
 
 what-if decides again from stored measures and signatures, in seconds, and changes nothing. NAME is a step of the
 funnel (textmill show select) or a setting of select. audit writes a sample of documents by step as CSV; with yes or no

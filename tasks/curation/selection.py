@@ -77,7 +77,7 @@ class Before:
     def repeat(self, ledger: Ledger) -> NDArray[np.bool_]:
         """Drop from `ledger` what leaked then and is still there; (N,) which that is."""
         leaked = pc.fill_null(pc.equal(self.table["step"], "decontaminate"), False).to_numpy(zero_copy_only=False)
-        leaking = leaked & ledger.kept
+        leaking: NDArray[np.bool_] = leaked & ledger.kept
         rows = np.flatnonzero(leaking)
         known = self.table.take(pa.array(rows))
         number = {name: np.array(known[name].to_pylist(), np.float64) for name in ("value", "threshold", "jaccard")}

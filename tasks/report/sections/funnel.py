@@ -77,8 +77,14 @@ def _ingested(raw: Node) -> list[dict[str, Any]]:
         _row(
             "quarantined",
             "Could not be read as a document: " + "; ".join(raw.metrics.get("quarantined", {})) + ".",
-            account["documents_quarantined"] + account["documents_dropped"],
-            account["bytes_quarantined"] + account["bytes_dropped"],
+            account["documents_quarantined"],
+            account["bytes_quarantined"],
+        ),
+        _row(
+            "not in the sample",
+            "Only a share was asked for (ingest.corpus.sample): there are fewer duplicates in it than in the whole.",
+            account["documents_dropped"],
+            account["bytes_dropped"],
         ),
     ]
 
