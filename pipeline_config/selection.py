@@ -9,14 +9,15 @@ from pydantic import Field, model_validator
 from pipeline_config.base import Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(ge=0)]
 
 
 class RuleSection(Section):
     """What every rule takes."""
 
     name: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = ""
-    """What its step is called in funnel and ledger: lower-case letters, digits, `_`; empty = its kind, and of several of
-    one kind `kind_2`, `kind_3` …"""
+    """What its step is called in funnel and ledger: lower-case letters, digits, `_`. Empty = its kind; of several rules
+    of one kind the second is `kind_2`."""
     sources: tuple[str, ...] = ()
     """Names of the sources whose documents it judges; empty = all."""
     min_words: int = Field(default=0, ge=0)
@@ -169,8 +170,8 @@ class TopNgramsRule(RuleSection):
     """Share of characters in the most frequent word 2-, 3- and 4-gram; Gopher: at most 0.20, 0.18, 0.16."""
 
     kind: Literal["top_ngrams"]
-    maximum: tuple[Share, Share, Share] = (0.20, 0.18, 0.16)
-    """Shares of characters, for 2-, 3- and 4-grams."""
+    maximum: tuple[Ratio, Ratio, Ratio] = (0.20, 0.18, 0.16)
+    """Shares of characters, for 2-, 3- and 4-grams. Occurrences that overlap count each: it can be above 1."""
 
 
 class DuplicateNgramsRule(RuleSection):

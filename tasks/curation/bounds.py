@@ -28,7 +28,9 @@ from pipeline_config.selection import (
     WordCountRule,
 )
 
-RATIOS = frozenset(["mean_word_length", "hash_ratio", "ellipsis_ratio", "newline_ratio"])
+RATIOS = frozenset(
+    ["mean_word_length", "hash_ratio", "ellipsis_ratio", "newline_ratio", "top_2_gram", "top_3_gram", "top_4_gram"]
+)
 """Measures that are neither counts nor shares: they may lie above 1."""
 
 

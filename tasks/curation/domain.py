@@ -139,7 +139,7 @@ def _widened(rule: Rule, limit: Limit) -> Rule:
 
 
 def _outward(value: float, bound: Bound, *, whole: bool) -> float | int:
-    """Rounded away from what stays, but within what the setting may be: of n-grams that overlap a share can pass 1."""
+    """Rounded away from what stays, but within what the setting may be."""
     scale = 1 if whole else 10**_DECIMALS
     rounded = max(0, (math.ceil if bound.upper else math.floor)(value * scale))
     if whole:

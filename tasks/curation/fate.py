@@ -21,7 +21,8 @@ from tasks.corpus.document import documents_at, read_documents, reference, shard
 from tasks.curation.clean import apply_all
 from tasks.curation.domain import read_rules
 from tasks.curation.judge import judge
-from tasks.curation.measure import SIGNATURES, TABLE, signature, statistics
+from tasks.curation.measure import SIGNATURES, TABLE, signature
+from tasks.curation.measures.statistics import statistics
 from tasks.curation.selection import HeldOutTexts
 from tasks.dedup.containment import NONE, find_leaks, index_held_out
 from tasks.dedup.shingles import jaccard, shingles

@@ -24,7 +24,8 @@ from tasks.curation.domain import Fitted, cost, fit, write_rules
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
 from tasks.curation.losses import complaint, losses
-from tasks.curation.measure import ROWS, SIGNATURES, TABLE, statistics
+from tasks.curation.measure import ROWS, SIGNATURES, TABLE
+from tasks.curation.measures.statistics import statistics
 from tasks.curation.rules.verdict import Measured
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
 from tasks.dedup.shingles import Shingles, concatenate, shingles

@@ -18,6 +18,7 @@ from tasks.corpus.account import Account
 from tasks.corpus.document import document_id, read_documents, reference
 from tasks.curation import measure as measure_module
 from tasks.curation import selection as selection_module
+from tasks.curation.domain import read_rules
 from tasks.curation.fate import fate_of_document, fate_of_text, tell_fate
 from tasks.curation.stage import clean, measure, select
 from tasks.runtime.errors import RefusedInput, StageFailed
@@ -142,6 +143,18 @@ def test_report_only_counts_and_drops_nothing(road: Callable[..., SimpleNamespac
     steps = road(config={"rules": rules}).corpus.metrics["steps"]
     assert (steps[0]["documents"], steps[0]["alone"]["documents"]) == (0, 10)
     assert (steps[1]["documents"], steps[1]["alone"]["documents"]) == (1, 1)
+
+
+def test_a_domain_is_fitted_in_select(road: Callable[..., SimpleNamespace]):
+    made = road(config={"rules": [{"kind": "domain"}, {"kind": "preset", "name": "c4", "report_only": True}]})
+    metrics = made.corpus.metrics
+    (told,) = metrics["fitted"]
+    assert told["labelled"] == 1
+    found = {step["step"]: step for step in metrics["steps"]}
+    assert found["sentences_2"]["labelled"] == 1  # "nothing of the kind" ends no sentence
+    assert found["sentences"]["labelled"] == 0  # widened
+    assert "labelled" not in found["near"]
+    assert [step.name for step in read_rules(made.corpus.path)] == list(found)[:-3]
 
 
 def test_the_order_of_the_input_and_the_size_of_batches_do_not_matter(

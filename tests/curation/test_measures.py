@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_config.measure import PerplexityConfig
-from tasks.curation.measure import statistics
 from tasks.curation.measures import perplexity
 from tasks.curation.measures.perplexity import ByteModel
+from tasks.curation.measures.statistics import statistics
+from tests.curation.plain_statistics import plain_statistics
 
-TEXTS = st.lists(st.text(alphabet=st.sampled_from("ab \n.#"), max_size=60), min_size=1, max_size=4)
+PIECES = [*"abE1 \n.#…{}-•*!。;:完ไé\u0301\u00a0\u2028\r\x1c😀", "the", "Lorem ipsum", " WITH ", "...", "\n \n", "a b "]
+TEXTS = st.lists(st.lists(st.sampled_from(PIECES), max_size=50).map("".join), min_size=1, max_size=4)
 
 
 def one(text: str) -> dict[str, float]:
@@ -28,6 +31,7 @@ def one(text: str) -> dict[str, float]:
         ("Größe is 4", "bytes", 12),
         ("Größe is 4", "characters", 10),
         ("The key must\u00a0rotate.", "words", 4),
+        ("用 key 轮换密钥。", "words", 7),  # each Han code point, and the full stop
         ("ab abcd", "mean_word_length", 3.0),
         ("ab abcd", "longest_word", 4),
         ("ports 22, 443 and 8080", "alphabetic_words", 2 / 5),
@@ -61,30 +65,52 @@ def test_a_statistic(text: str, name: str, value: float):
 
 
 @given(TEXTS)
-def test_repetition_equals_its_slow_definition(texts: list[str]):
+def test_statistics_equal_their_slow_definitions(texts: list[str]):
     measured = statistics(texts)
     for i, text in enumerate(texts):
-        words = text.split()
-        for size in (2, 3, 4):
-            places = [tuple(words[at : at + size]) for at in range(len(words) - size + 1)]
-            counts = Counter(places)
-            top = max(counts, key=lambda gram: counts[gram], default=())
-            if counts[top] < 2:
-                assert measured[f"top_{size}_gram"][i] == 0
-            elif "  " not in text and "\n" not in text and " ." not in text:  # spans are joined by one space
-                expected = counts[top] * len(" ".join(top)) / len(text)
-                assert measured[f"top_{size}_gram"][i] == pytest.approx(expected)
-        for size in (5, 10):
-            seen, at, characters = set(), 0, 0
-            while at + size <= len(words):
-                gram = tuple(words[at : at + size])
-                if gram in seen:
-                    characters += sum(map(len, gram))
-                    at += size
-                else:
-                    seen.add(gram)
-                    at += 1
-            assert measured[f"duplicate_{size}_gram"][i] == pytest.approx(characters / max(len(text), 1))
+        assert {name: values[i] for name, values in measured.items()} == pytest.approx(plain_statistics(text))
+
+
+def test_long_repetitive_texts_equal_their_slow_definitions():
+    """Long enough for n-grams of all lengths to repeat, and to stand inside a stretch that is skipped."""
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(["a", "bb", "ccc.", "d\n"], 400, p=[0.6, 0.2, 0.1, 0.1])) for _ in range(20)]
+    texts += [" ".join(["w" * (1 + at % 7) for at in range(length)]) for length in (8, 20, 200)]
+    measured = statistics(texts)
+    assert min(measured["duplicate_10_gram"][-1], measured["duplicate_5_gram"][:20].min()) > 0
+    for i, text in enumerate(texts):
+        assert {name: values[i] for name, values in measured.items()} == pytest.approx(plain_statistics(text))
+
+
+def test_every_code_point_is_what_unicode_says():
+    """A class that was not filled in would be seen."""
+    points = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    texts = ["".join(points[at : at + 4096]) for at in range(0, len(points), 4096)]
+    measured = statistics(texts)
+    kinds = [Counter("s" if c.isspace() else unicodedata.category(c)[0] for c in text) for text in texts]
+    assert [round(share * len(text)) for share, text in zip(measured["digits"], texts, strict=True)] == [
+        kind["N"] for kind in kinds
+    ]
+    assert [round(share * len(text)) for share, text in zip(measured["special_characters"], texts, strict=True)] == [
+        len(text) - sum(kind[one] for one in "LMNs") for kind, text in zip(kinds, texts, strict=True)
+    ]
+
+
+def test_a_slice_of_an_arrow_column_is_measured():
+    column = pa.array(["one", "two words", "", "and three words"], pa.string())
+    assert statistics(column[1:])["words"].tolist() == [2, 0, 3]
+    assert statistics(column[:0])["words"].tolist() == []
+    assert statistics([])["words"].tolist() == []
+
+
+def test_bytes_that_are_no_text_are_read_within_their_bounds():
+    """As from a damaged file: whatever is counted, nothing beyond the text is read."""
+    for damaged in (b"\xf4\xbf\xbf\xbf\xbf", b"ab\xe5", b"\x80\x80", b"\xff\xfe"):
+        data = pa.array([damaged, b"end"], pa.large_binary())
+        offsets, values = data.buffers()[1:]
+        column = pa.Array.from_buffers(pa.large_string(), 2, [None, offsets, values])
+        assert statistics(column)["words"][1] == 1
+        assert statistics(column)["characters"][1] == 3
 
 
 @given(TEXTS)

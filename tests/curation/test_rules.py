@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline_config.selection import DOMAIN, Rule
 from tasks.curation.judge import judge
-from tasks.curation.measure import statistics
+from tasks.curation.measures.statistics import statistics
 
 GOOD = "Rotate the access keys of every user at least once in ninety days, and log who did it."
 RULE: TypeAdapter[Rule] = TypeAdapter(Rule)

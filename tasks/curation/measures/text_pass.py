@@ -10,6 +10,9 @@ are looked up for n = 2 and the few that are left for longer ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +62,15 @@ _PART = np.uint64(0xD1342543DE82EF95)
 _LOREM = np.frombuffer(b"lorem ipsum", np.uint8).astype(np.int64)
 _LINE_FEED, _ELLIPSIS = 0x0A, 0x2026
 
-compiled = numba.njit(cache=True, nogil=True)
+Hashes = NDArray[np.uint64]
+Sizes = NDArray[np.int32]
+Counts = NDArray[np.int64]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    typed: Function = numba.njit(cache=True, nogil=True)(function)
+    return typed
 
 
 @compiled
@@ -67,9 +78,9 @@ def count(
     data: NDArray[np.uint8],
     offsets: NDArray[np.int64],
     classes: NDArray[np.uint16],
-    stop_words: NDArray[np.uint64],
+    stop_words: Hashes,
     short: int,
-) -> NDArray[np.int64]:
+) -> Counts:
     """The counts of `COUNTED` of each text, (N, C); text i is `data[offsets[i]:offsets[i + 1]]`, UTF-8.
 
     `classes` (0x110000,) says what a code point is; `stop_words` are up to 8 ASCII words of up to 8 letters, as numbers
@@ -77,7 +88,7 @@ def count(
     """
     texts = len(offsets) - 1
     result = np.zeros((texts, len(COUNTED)), np.int64)
-    most = 0
+    most: Any = 0
     for text in range(texts):
         most = max(most, offsets[text + 1] - offsets[text])
     # No text has more words or lines than that. Memory that is not written to is not taken.
@@ -90,10 +101,9 @@ def count(
     table = np.empty(_table_size(room), np.int32)
     for text in range(texts):
         row = result[text]
-        _split(
-            data, offsets[text], offsets[text + 1], classes, stop_words, short,
-            words, spans, lines, line_sizes, paragraphs, paragraph_sizes, row,
-        )  # fmt: skip
+        start, stop = offsets[text], offsets[text + 1]
+        parts = (words, spans, lines, line_sizes, paragraphs, paragraph_sizes)
+        _split(data, start, stop, classes, stop_words, short, *parts, row)
         row[_REPEATED], row[_REPEATED + 1] = _repeated(lines[: row[_LINES]], line_sizes, table)
         row[_REPEATED + 2], row[_REPEATED + 3] = _repeated(paragraphs[: row[_PARAGRAPHS]], paragraph_sizes, table)
         _repeated_ngrams(words[: row[_WORDS]], spans, places, grams, entries, firsts, times, table, row)
@@ -102,21 +112,34 @@ def count(
 
 @compiled
 def _split(
-    data, start, stop, classes, stop_words, short,
-    words, spans, lines, line_sizes, paragraphs, paragraph_sizes, row,
-):  # fmt: skip
+    data: NDArray[np.uint8],
+    start: int,
+    stop: int,
+    classes: NDArray[np.uint16],
+    stop_words: Hashes,
+    short: int,
+    words: Hashes,
+    spans: Sizes,
+    lines: Hashes,
+    line_sizes: Sizes,
+    paragraphs: Hashes,
+    paragraph_sizes: Sizes,
+    row: Counts,
+) -> None:
     """Hashes of words, lines and paragraphs, the spans (begin, end) or sizes of each, and all that is only counted."""
     word_count = line_count = paragraph_count = 0
     word_characters = longest = alphabetic = hashes = ellipses = special = digits = braces = 0
     sentences = lorem = bullets = ellipsis_lines = punctuated = code_lines = short_lines = feeds = 0
-    stops_seen = np.int64(0)
-    at, place = np.int64(0), start
-    word_start, word, kinds, letters = np.int64(-1), _SEED, 0, np.uint64(0)  # −1: not in one
-    line_start, line, first_kind = np.int64(-1), _SEED, 0
-    paragraph_start, paragraph = np.int64(-1), _SEED
-    gap, gap_feeds = _SEED, 0
-    end, last_kind, last_code, last_dots = np.int64(0), 0, np.int64(0), 0  # of the last word
-    kind, code, dots, matched = 0, np.int64(0), 0, 0
+    stops_seen = 0  # one bit for each
+    at, place = 0, start
+    word_start, kinds = -1, 0  # −1: not in one
+    line_start, first_kind = -1, 0
+    paragraph_start, gap_feeds = -1, 0
+    word, line, paragraph, gap, letters = _SEED, _SEED, _SEED, _SEED, np.uint64(0)
+    end, last_kind, last_code, last_dots = 0, 0, 0, 0  # of the last word
+    kind: Any = 0
+    code: Any = 0
+    dots = matched = 0
     while place <= stop:
         before_kind, before_code = kind, code
         inside = place < stop
@@ -129,7 +152,7 @@ def _split(
                     code = min((code << 6) | (np.int64(data[place]) & 0x3F), 0x10FFFF)
                     place += 1
         else:
-            code = np.int64(_LINE_FEED)  # ends the last line
+            code = _LINE_FEED  # ends the last line
             place += 1
         kind = np.int64(classes[code])
 
@@ -148,7 +171,7 @@ def _split(
                 sentences += 1
             line, paragraph = (line ^ word) * _PART, (paragraph ^ word) * _PART
             end, last_kind, last_code, last_dots = at, before_kind, before_code, dots
-            word_start, gap, gap_feeds = np.int64(-1), _SEED, 0
+            word_start, gap, gap_feeds = -1, _SEED, 0
 
         if dots and code != 0x2E:
             ellipses += dots // 3
@@ -167,7 +190,7 @@ def _split(
                     punctuated += (last_kind & TERMINAL) != 0
                     code_lines += (last_kind & CODE) != 0
                     ellipsis_lines += last_code == _ELLIPSIS or last_dots >= 3
-                    line_start = np.int64(-1)
+                    line_start = -1
         else:
             if word_start < 0:
                 word_start, word, kinds, letters = at, _SEED, 0, np.uint64(0)
@@ -175,7 +198,7 @@ def _split(
                     paragraphs[paragraph_count] = _mixed(paragraph)
                     paragraph_sizes[paragraph_count] = end - paragraph_start
                     paragraph_count += 1
-                    paragraph_start = np.int64(-1)
+                    paragraph_start = -1
                 if paragraph_start < 0:
                     paragraph_start, paragraph = at, _SEED
                 else:
@@ -187,7 +210,7 @@ def _split(
             word = (word ^ np.uint64(code)) * _CHARACTER
             kinds |= kind
             word_characters += 1
-            letters = (letters << np.uint64(8)) | np.uint64((code | 0x20) if code < 0x80 else 0)
+            letters = (letters << np.uint64(8)) | np.uint64((code | 0x20) if code < 0x80 else 0xFF)
             if kind & OTHER:
                 special += 1
                 if code == 0x2E:
@@ -214,7 +237,7 @@ def _split(
         paragraph_count += 1
     stops = 0
     for number in range(len(stop_words)):
-        stops += (stops_seen >> number) & 1
+        stops += stops_seen >> number & 1
     counted = (
         at, word_count, word_characters, longest, alphabetic, hashes, ellipses, special, digits, braces, stops,
         sentences, lorem, line_count, bullets, ellipsis_lines, punctuated, code_lines, short_lines, feeds,
@@ -225,7 +248,7 @@ def _split(
 
 
 @compiled
-def _repeated(hashes, sizes, table):
+def _repeated(hashes: Hashes, sizes: Sizes, table: Sizes) -> tuple[int, int]:
     """How many of the hashes (K,) equal an earlier one, and the sum of their sizes."""
     size = _table_size(len(hashes))
     mask = size - 1
@@ -244,7 +267,17 @@ def _repeated(hashes, sizes, table):
 
 
 @compiled
-def _repeated_ngrams(words, spans, places, grams, entries, firsts, times, table, row):
+def _repeated_ngrams(
+    words: Hashes,
+    spans: Sizes,
+    places: Sizes,
+    grams: Hashes,
+    entries: Sizes,
+    firsts: Sizes,
+    times: Sizes,
+    table: Sizes,
+    row: Counts,
+) -> None:
     """Characters in the most frequent, or in repeated, n-grams, into the columns of `N_GRAMS`.
 
     Scratch: `places` where an n-gram may repeat and its hash in `grams`; `entries`, which of the distinct n-grams it
@@ -306,7 +339,7 @@ def _repeated_ngrams(words, spans, places, grams, entries, firsts, times, table,
 
 
 @compiled
-def _table_size(entries):
+def _table_size(entries: int) -> int:
     """A power of two that leaves half of a hash table free."""
     size = 4
     while size < 2 * entries:
@@ -315,7 +348,7 @@ def _table_size(entries):
 
 
 @compiled
-def _mixed(value):
+def _mixed(value: Any) -> Any:
     """The finaliser of SplitMix64 (Steele et al. 2014)."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
