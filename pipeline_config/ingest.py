@@ -20,7 +20,8 @@ Name = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is
 
 
 class AutoFormat(Section):
-    """By suffix: .txt .md .jsonl .ndjson .json .csv .tsv (each also .gz), .parquet, .arrow; `save_to_disk` folders."""
+    """By suffix: .txt .md .html .htm .eml .mbox .jsonl .ndjson .json .csv .tsv (each also .gz or .zst), .parquet,
+    .arrow; `save_to_disk` folders."""
 
     kind: Literal["auto"]
 
@@ -31,6 +32,24 @@ class PlainText(Section):
     kind: Literal["text"]
     unit: Literal["file", "paragraph", "line"] = "file"
     """What one document is; paragraphs are parted by empty lines."""
+
+
+class Html(Section):
+    """HTML pages, one a file, markup included: the edit `html` of `clean` takes it out."""
+
+    kind: Literal["html"]
+
+
+class Eml(Section):
+    """Mail (RFC 5322), one a file. Columns: text, subject, from, date, message_id, attachments (left out; how many)."""
+
+    kind: Literal["eml"]
+
+
+class Mbox(Section):
+    """Mails one after another in a file (RFC 4155). Columns as in `eml`."""
+
+    kind: Literal["mbox"]
 
 
 class JsonLines(Section):
@@ -73,7 +92,7 @@ class Arrow(Section):
     kind: Literal["arrow"]
 
 
-ConcreteFormat = PlainText | JsonLines | Json | Csv | Parquet | Arrow
+ConcreteFormat = PlainText | Html | Eml | Mbox | JsonLines | Json | Csv | Parquet | Arrow
 
 
 def _by_kind(value: Any) -> Any:
@@ -106,6 +125,9 @@ class Source(Section):
     """The column of your own id (`external_id`), or several, joined by `/`; empty: none. Ids differ within a source."""
     metadata: Texts = ()
     """Columns to keep beside the text."""
+    licence: str = Field(default="", json_schema_extra=NOT_IDENTITY)
+    """Under which licence the texts may be used, such as `CC-BY-4.0`; shown with the source's figures. Empty: not
+    stated. A statement about the texts, no part of them: changing it computes nothing anew."""
     max_record_bytes: int = Field(default=8 << 20, ge=1)
     """A longer line, row or text file is quarantined. Bytes."""
 

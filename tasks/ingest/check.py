@@ -16,6 +16,7 @@ from pipeline_config.ingest import (
     Arrow,
     Csv,
     GivenSplit,
+    Html,
     LabelsConfig,
     LabelSource,
     Parquet,
@@ -26,7 +27,8 @@ from pipeline_config.ingest import (
 from tasks.ingest.labelled_data import SPLITS, Example
 from tasks.ingest.labels import read, split_number, wanted
 from tasks.ingest.readers import columnar, delimited
-from tasks.ingest.readers.record import Record, Unreadable, opened
+from tasks.ingest.readers.record import Record, Unreadable
+from tasks.ingest.readers.unpacked import opened
 from tasks.ingest.resolve import format_of
 from tasks.ingest.rows import Row, by_source, cells, records, rows
 from tasks.runtime.artifact import InputFile, InputFiles
@@ -68,9 +70,9 @@ def check_labels(config: LabelsConfig, files: InputFiles) -> None:
         for file in own:
             if file.size == 0:
                 raise RefusedInput(f"{file.name} (source {source.name!r}) is empty; expected labelled examples.")
-            if isinstance(format_of(source, file.name), PlainText):
+            if isinstance(format_of(source, file.name), PlainText | Html):
                 raise RefusedInput(
-                    f"{file.name} (source {source.name!r}) is plain text, which has no column for the label; "
+                    f"{file.name} (source {source.name!r}) is text alone, which has no column for the label; "
                     "expected .jsonl, .json, .csv, .tsv, .parquet or .arrow."
                 )
         _refuse_missing_columns(source, own, _columns(source))

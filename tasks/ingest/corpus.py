@@ -13,10 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline_config.ingest import Source, TextConfig
+from pipeline_config.ingest import Eml, Mbox, Source, TextConfig
 from tasks.corpus.account import Account, book
 from tasks.corpus.document import SCHEMA, document_id, text_digest, write_documents
 from tasks.ingest.readers.record import Unreadable
+from tasks.ingest.resolve import format_of
 from tasks.ingest.rows import Quarantine, Row, by_source, cells, rows
 from tasks.runtime.artifact import InputFiles
 from tasks.runtime.errors import StageFailed
@@ -32,8 +33,11 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
         StageFailed: no document could be read, or a compressed or columnar file is damaged.
     """
     tallies = {source.name: Counter[str]() for source in config.sources}
+    attachments = Counter[str]()  # of mails, by source
     with Quarantine(ctx.out / "quarantine.parquet") as quarantine:
-        written = write_documents(ctx.out / "documents", _documents(ctx, config, files, tallies, quarantine))
+        written = write_documents(
+            ctx.out / "documents", _documents(ctx, config, files, tallies, attachments, quarantine)
+        )
     accounts = {name: Account(**tally).check() for name, tally in tallies.items()}
     total = sum(accounts.values(), Account()).check()
     assert written == total.documents_kept, f"{written} documents written, {total.documents_kept} read"
@@ -58,6 +62,7 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
         "quarantined": dict(sorted(quarantine.reasons.items())),
         "files": len(files.files),
         "file_bytes": sum(file.size for file in files.files),
+        **({"attachments_left_out": dict(attachments)} if attachments else {}),
     }
 
 
@@ -84,7 +89,12 @@ class Identity:
 
 
 def _documents(
-    ctx: Context, config: TextConfig, files: InputFiles, tallies: dict[str, Counter[str]], quarantine: Quarantine
+    ctx: Context,
+    config: TextConfig,
+    files: InputFiles,
+    tallies: dict[str, Counter[str]],
+    attachments: Counter[str],
+    quarantine: Quarantine,
 ) -> Iterator[pa.Table]:
     identity = Identity()
     total, before, count = sum(file.size for file in files.files), 0, 0
@@ -104,6 +114,8 @@ def _documents(
                 continue
             # What is cut: other columns, quotes, escapes; inserted: separators between joined columns.
             book(tallies[source.name], "kept", size, len(row.text.encode()))
+            if isinstance(format_of(source, file.name), Eml | Mbox):
+                attachments[source.name] += row.columns["attachments"]
             held.append(_document(document, source, file.name, row))
             if len(held) >= _BATCH:
                 count += len(held)

@@ -13,13 +13,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from pipeline_config.ingest import Arrow, AutoFormat, ConcreteFormat, Csv, Json, JsonLines, Parquet, PlainText, Source
+from pipeline_config.ingest import (
+    Arrow,
+    AutoFormat,
+    ConcreteFormat,
+    Csv,
+    Eml,
+    Html,
+    Json,
+    JsonLines,
+    Mbox,
+    Parquet,
+    PlainText,
+    Source,
+)
+from tasks.ingest.readers.unpacked import PACKED
 from tasks.runtime.artifact import InputFile, InputFiles
 from tasks.runtime.errors import RefusedInput
 
 SUFFIXES: dict[str, ConcreteFormat] = {
     ".txt": PlainText(kind="text"),
     ".md": PlainText(kind="text"),
+    ".html": Html(kind="html"),
+    ".htm": Html(kind="html"),
+    ".eml": Eml(kind="eml"),
+    ".mbox": Mbox(kind="mbox"),
     ".jsonl": JsonLines(kind="jsonl"),
     ".ndjson": JsonLines(kind="jsonl"),
     ".json": Json(kind="json"),
@@ -65,7 +83,8 @@ def format_of(source: Source, name: str) -> ConcreteFormat:
     """
     if not isinstance(source.format, AutoFormat):
         return source.format
-    suffix = PurePosixPath(name.removesuffix(".gz")).suffix.lower()
+    unpacked = PurePosixPath(name).stem if name.endswith(PACKED) else name
+    suffix = PurePosixPath(unpacked).suffix.lower()
     if suffix not in SUFFIXES:
         raise RefusedInput(
             f"{name} (source {source.name!r}): the suffix {suffix!r} names no format; expected one of "

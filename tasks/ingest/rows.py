@@ -11,9 +11,10 @@ from typing import Any, assert_never
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_config.ingest import Arrow, Csv, Json, JsonLines, Parquet, PlainText, Source
-from tasks.ingest.readers import columnar, delimited, json_lines, json_tree, plain
-from tasks.ingest.readers.record import Record, Unreadable, opened, unreadable
+from pipeline_config.ingest import Arrow, Csv, Eml, Html, Json, JsonLines, Mbox, Parquet, PlainText, Source
+from tasks.ingest.readers import columnar, delimited, html_page, json_lines, json_tree, mail, plain
+from tasks.ingest.readers.record import Record, Unreadable, unreadable
+from tasks.ingest.readers.unpacked import opened
 from tasks.ingest.resolve import format_of
 from tasks.runtime.artifact import InputFile, InputFiles
 
@@ -61,6 +62,15 @@ def records(source: Source, file: InputFile) -> Iterator[Record | Unreadable]:
         case PlainText():
             with opened(file.path, file.name) as content:
                 yield from plain.read(content, options, limit)
+        case Html():
+            with opened(file.path, file.name) as content:
+                yield from html_page.read(content, limit)
+        case Eml():
+            with opened(file.path, file.name) as content:
+                yield from mail.read_one(content, limit)
+        case Mbox():
+            with opened(file.path, file.name) as content:
+                yield from mail.read_many(content, limit)
         case JsonLines():
             with opened(file.path, file.name) as content:
                 yield from json_lines.read(content, limit)

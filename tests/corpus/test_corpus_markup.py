@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.corpus.markup import html_to_text, markdown_to_text
+from tasks.corpus.markup import flattened, html_to_text, markdown_to_text
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,17 @@ def test_no_input_breaks_it(text: str) -> None:
 def test_words_between_tags_survive_in_order(words: list[str]) -> None:
     html = "".join(f"<p>{word}</p>" for word in words)
     assert html_to_text(html).split() == words
+
+
+@pytest.mark.parametrize("opened", ["<div>", "<ul><li>", "<table><tr><td>", "<b>", "<blockquote><p>"])
+def test_however_deep_the_text_is_found_in_linear_time(opened: str):
+    start = time.process_time()
+    assert html_to_text(opened * 100_000 + "deep" + "</div>" * 100_000 + "<p>after</p>").split() == ["deep", "after"]
+    assert time.process_time() - start < 4  # the square of the depth would be a minute
+
+
+def test_pages_of_any_length_are_flat_enough():
+    page = "<div><p>one<br><img src=x><ul><li>two<li>three</ul></div>" * 1000
+    assert flattened(page) == page
+    deep = "<div>" * 512 + "<i>x</i>" + "</div>" * 512 + "<i>y</i>"
+    assert flattened(deep) == deep.replace("<i>x</i>", " x ")

@@ -98,7 +98,7 @@ def test_given_split_without_test_rows(put: Any, tmp_path: Path) -> None:
 
 def test_plain_text_has_no_labels(put: Any, tmp_path: Path) -> None:
     put("a.txt", "text")
-    assert "plain text, which has no column for the label" in refusal(check_labels, labels_config("a.txt"), tmp_path)
+    assert "text alone, which has no column for the label" in refusal(check_labels, labels_config("a.txt"), tmp_path)
 
 
 def test_one_empty_file_among_labelled_ones(put: Any, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pipeline_config.ingest import Csv, Json, PlainText
 from tasks.ingest.readers import delimited, json_tree, plain
 from tasks.ingest.readers.record import Record, Unreadable, lines
+from tasks.ingest.readers.unpacked import opened
 from tasks.ingest.rows import Row, rows
 from tasks.runtime.errors import StageFailed
 from tests.ingest.sources import files_for, text_config
@@ -246,11 +247,13 @@ def test_parquet_and_dataset_on_disk(tmp_path: Path) -> None:
     assert [row.columns["label"] for row in found if isinstance(row, Row)] == ["yes", "yes"]
 
 
-@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.parquet", "a.arrow"])
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst", "a.parquet", "a.arrow"])
 def test_a_file_cut_short_fails_with_its_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if name.endswith(".gz"):
         path.write_bytes(gzip.compress(b'{"text": "line"}\n' * 5000))
+    elif name.endswith(".zst"):
+        path.write_bytes(pa.compress(b'{"text": "line"}\n' * 5000, codec="zstd", asbytes=True))
     elif name.endswith(".parquet"):
         pq.write_table(pa.table({"text": ["line"] * 5000}), path)
     else:
@@ -265,3 +268,17 @@ def test_a_file_cut_short_fails_with_its_name(tmp_path: Path, name: str) -> None
 def test_gzip_reads_as_the_plain_file(put: Any, tmp_path: Path) -> None:
     put("a.csv.gz", gzip.compress(b"text\nhello\n"))
     assert texts(read(tmp_path, "a.csv.gz")) == ["hello"]
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+def test_zstandard_reads_as_the_plain_file_in_one_frame_or_many(tmp_path_factory: Any, parts: list[bytes]) -> None:
+    path = tmp_path_factory.mktemp("zst") / "a.zst"
+    path.write_bytes(b"".join(pa.compress(part, codec="zstd", asbytes=True) for part in parts))
+    with opened(path, "a.zst") as content:
+        assert content.read() == b"".join(parts)
+
+
+def test_what_is_no_zstandard_is_named(put: Any, tmp_path: Path) -> None:
+    put("a.txt.zst", b"plain text under a wrong name")
+    with pytest.raises(StageFailed, match=r"^a\.txt\.zst: the zstd stream is cut short or damaged .*exclude"):
+        read(tmp_path, "a.txt.zst")

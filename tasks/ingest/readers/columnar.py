@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 
 from tasks.ingest.readers.json_tree import canonical
 from tasks.ingest.readers.record import Record, Unreadable, unreadable
+from tasks.ingest.readers.unpacked import refuse_bomb
 from tasks.runtime.errors import StageFailed
 
 _ROWS = 1024
+_BATCH_BYTES = 64 << 20  # of the columns of a batch, as the footer tells it
 
 
 def read(path: Path, name: str, kind: str, limit: int) -> Iterator[Record | Unreadable]:
@@ -22,10 +24,11 @@ def read(path: Path, name: str, kind: str, limit: int) -> Iterator[Record | Unre
 
     Raises:
         StageFailed: the file is cut short or damaged.
+        RefusedInput: it unpacks to more than text can.
     """
     number = 0
     try:
-        schema, batches = _open(path, kind)
+        schema, batches = _open(path, name, kind)
         class_names = _class_names(schema)
         for batch in batches:
             for row in batch.to_pylist():
@@ -49,7 +52,7 @@ def columns(path: Path, name: str, kind: str) -> list[str]:
         StageFailed: the file is cut short or damaged.
     """
     try:
-        return list(_open(path, kind)[0].names)
+        return list(_open(path, name, kind)[0].names)
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(name, 0, error) from None
 
@@ -61,12 +64,22 @@ def _damaged(name: str, row: int, error: Exception) -> StageFailed:
     )
 
 
-def _open(path: Path, kind: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def _open(path: Path, name: str, kind: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     if kind == "parquet":
         file = pq.ParquetFile(path)
-        return file.schema_arrow, file.iter_batches(batch_size=_ROWS)
+        return file.schema_arrow, _batches(file, name)
     stream = pa.ipc.open_stream(pa.memory_map(str(path)))
     return stream.schema, iter(stream)
+
+
+def _batches(file: pq.ParquetFile, name: str) -> Iterator[pa.RecordBatch]:
+    """The rows, so few at a time that a batch of long ones takes little memory."""
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        packed = sum(group.column(index).total_compressed_size for index in range(group.num_columns))
+        refuse_bomb(name, packed, group.total_byte_size)
+        rows = max(1, min(_ROWS, _BATCH_BYTES * group.num_rows // max(1, group.total_byte_size)))
+        yield from file.iter_batches(batch_size=rows, row_groups=[number])
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:

@@ -65,7 +65,8 @@ def _rows(file: IO[bytes], options: Csv, limit: int) -> Iterator[tuple[int, byte
                 break
             taken.append(more)
             size += 1 + len(more[1])
-            if quote in more[1]:
+            # The row is parsed once more only where this line leaves no quote open: the effort stays linear.
+            if quote in more[1] and _parse(quote + more[1], options) is not None:
                 cells = _parse(b"\n".join([raw, *(text for _, text in taken)]), options)
         if isinstance(cells, str):
             ahead.extendleft(reversed(taken))

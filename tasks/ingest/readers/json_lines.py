@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import IO
 
+from tasks.ingest.readers.json_tree import TOO_DEEP, too_deep
 from tasks.ingest.readers.record import Record, Unreadable, decode, lines, unreadable
 
 
@@ -21,9 +22,12 @@ def read(file: IO[bytes], limit: int) -> Iterator[Record | Unreadable]:
         if isinstance(text, Unreadable):
             yield text
             continue
+        if too_deep(raw):
+            yield unreadable(number, raw, TOO_DEEP)
+            continue
         try:
             value = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             yield unreadable(number, raw, f"not JSON: {error}")
             continue
         if isinstance(value, dict | str):

@@ -11,28 +11,45 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import IO, Any
 
 from pipeline_config.ingest import Json
-from tasks.ingest.readers.record import Record, Unreadable, decode, unreadable
+from tasks.ingest.readers.record import Record, Unreadable, decode, unreadable, whole
 
+MOST_LEVELS = 200
+"""Of nesting. The library's parser and writer descend by recursion; data written by people stay under a dozen."""
+TOO_DEEP = f"nested too deep: JSON of more than {MOST_LEVELS} levels"
+MOST_BYTES = 1 << 30
+"""Of a file that is read as a whole, which takes several times its size in memory."""
+
+_PLAIN = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _STEP = re.compile(r"(?P<deep>\.\.)(?P<deep_key>[^.\[\]]+)|(?P<all>\[\*\])|\.?(?P<key>[^.\[\]]+)")
 
 
 def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unreadable]:
     """Each record of one file; `limit` holds for a record. A record's bytes are its JSON, keys sorted."""
-    raw = file.read().removeprefix(b"\xef\xbb\xbf")
+    raw = whole(file, MOST_BYTES)
+    if isinstance(raw, Unreadable):
+        reason = f"too long: JSON file of {raw.size} bytes, at most {MOST_BYTES} are read as a whole (write JSON Lines)"
+        yield replace(raw, reason=reason)
+        return
     text = decode(1, raw)
     if isinstance(text, Unreadable):
         yield text
+        return
+    if too_deep(raw):
+        yield unreadable(1, raw, TOO_DEEP)
         return
     try:
         tree = json.loads(text)
     except json.JSONDecodeError as error:
         yield unreadable(error.lineno, raw, f"not JSON: {error}")
         return
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         yield unreadable(1, raw, f"not JSON: {error}")
         return
     if not options.records:
@@ -51,6 +68,15 @@ def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unread
             yield unreadable(number, record, f"a JSON {kind}; expected an object or a string")
     if number == 0:
         yield unreadable(1, raw, f"no record at {options.records or '[*]'!r}")
+
+
+def too_deep(raw: bytes) -> bool:
+    """Whether JSON has more than `MOST_LEVELS` of lists and objects one within another."""
+    if raw.count(b"[") + raw.count(b"{") <= MOST_LEVELS:
+        return False
+    unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+    outside = unescaped.translate(None, _PLAIN).split(b'"')[::2]  # every second part is within a string
+    return max(accumulate(map(_LEVELS.__getitem__, b"".join(outside))), default=0) > MOST_LEVELS
 
 
 def values(tree: Any, path: str) -> Iterator[Any]:

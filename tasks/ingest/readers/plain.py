@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import IO, assert_never
 
 from pipeline_config.ingest import PlainText
-from tasks.ingest.readers.record import Record, Unreadable, decode, lines, unreadable
+from tasks.ingest.readers.record import Record, Unreadable, decode, lines, whole
 
 
 def read(file: IO[bytes], options: PlainText, limit: int) -> Iterator[Record | Unreadable]:
     match options.unit:
         case "file":
-            yield _whole(file, limit)
+            raw = whole(file, limit, " (or read it with format.unit: paragraph)")
+            yield raw if isinstance(raw, Unreadable) else _record(1, raw)
         case "paragraph":
             yield from _paragraphs(file, limit)
         case "line":
@@ -28,17 +29,6 @@ def read(file: IO[bytes], options: PlainText, limit: int) -> Iterator[Record | U
 def _record(line: int, raw: bytes) -> Record | Unreadable:
     text = decode(line, raw)
     return text if isinstance(text, Unreadable) else Record(line=line, raw=raw, value=text)
-
-
-def _whole(file: IO[bytes], limit: int) -> Record | Unreadable:
-    raw = file.read(limit + 1)
-    if len(raw) <= limit:
-        return _record(1, raw.removeprefix(b"\xef\xbb\xbf"))
-    size = len(raw)
-    while chunk := file.read(1 << 20):
-        size += len(chunk)
-    reason = f"too long: file of {size} bytes, max_record_bytes is {limit} (or read it with format.unit: paragraph)"
-    return unreadable(1, raw, reason, size)
 
 
 def _paragraphs(file: IO[bytes], limit: int) -> Iterator[Record | Unreadable]:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
-
-from tasks.runtime.errors import StageFailed
 
 EXCERPT = 200  # characters
 _CHUNK = 1 << 20
@@ -55,25 +49,15 @@ def decode(line: int, raw: bytes) -> str | Unreadable:
     return text
 
 
-@contextmanager
-def opened(path: Path, name: str) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked where it is gzip.
-
-    Raises:
-        StageFailed: the gzip stream is cut short or damaged.
-    """
-    try:
-        if name.endswith(".gz"):
-            with gzip.open(path, "rb") as file:
-                yield file  # type: ignore[misc]  # a GzipFile reads like a file of bytes
-        else:
-            with path.open("rb") as file:
-                yield file
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise StageFailed(
-            f"{name}: the gzip stream is cut short or damaged ({error}). Fetch the file again "
-            f"(gzip -t tells whether it is whole), or leave it out with exclude; then run again."
-        ) from None
+def whole(file: IO[bytes], limit: int, hint: str = "") -> bytes | Unreadable:
+    """All bytes of a file, without a byte order mark of UTF-8; of one over `limit` bytes only the head is held."""
+    raw = file.read(limit + 1)
+    if len(raw) <= limit:
+        return raw.removeprefix(_BOM)
+    size = len(raw)
+    while chunk := file.read(_CHUNK):
+        size += len(chunk)
+    return unreadable(1, raw, f"too long: file of {size} bytes, max_record_bytes is {limit}{hint}", size)
 
 
 def lines(file: IO[bytes], limit: int) -> Iterator[tuple[int, bytes] | Unreadable]:
