@@ -1,13 +1,14 @@
-"""Ask what other rules would move, or audit a sample.
+"""Ask what other rules would move, audit a sample, or draw the corpus's card.
 
 what-if decides again from stored measures and signatures, in seconds, and changes nothing. NAME is a step of the
 funnel (textmill show select) or a setting of select. audit writes a sample of documents by step as CSV; with yes or no
-in its column `right`, --read gives each step's precision.
+in its column `right`, --read gives each step's precision. card tells sources, licences, what was taken out and limits.
 
 textmill select what-if word_count.minimum=10
 textmill select what-if near.threshold=0.7 exact=false --json
 textmill select audit --n 200 --out sample.csv
 textmill select audit --read sample.csv
+textmill select card
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ WIDTH = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("what-if", "audit"))
+    parser.add_argument("action", choices=("what-if", "audit", "card"))
     parser.add_argument(
         "items", nargs="*", metavar="NAME.field=value | CONFIG", help="what to change; the config file of the workspace"
     )
@@ -48,9 +49,13 @@ def run(args: argparse.Namespace) -> int:
         case "what-if":
             _refuse(args, "audit", "n", "out", "read")
             report, lines = _what_if(args)
-        case _:
+        case "audit":
             _refuse(args, "what-if", "examples")
             report, lines = _audit(args)
+        case _:
+            _refuse(args, "what-if", "examples")
+            _refuse(args, "audit", "n", "out", "read")
+            report, lines = _card(args)
     print(json.dumps(report, indent=1) if args.json else visible("\n".join(lines)))
     return 0
 
@@ -167,6 +172,17 @@ def _audit(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         f"  textmill select audit --read {shlex.quote(str(args.out))}",
     ]
     return {"file": str(args.out), "artifact": f"select/{selected.corpus.fingerprint}", "documents": counts}, lines
+
+
+def _card(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from flows.prepare import load_checked
+    from flows.selection import newest
+    from tasks.runtime.corpus_card import corpus_card, corpus_facts
+
+    given = config_arguments(args)
+    sources = load_checked(given).config.ingest.corpus.sources
+    facts = corpus_facts(newest(given.file).corpus, {source.name: source.licence for source in sources})
+    return facts, [corpus_card(facts)]
 
 
 def _judged(rows: list[dict[str, Any]]) -> Iterator[str]:

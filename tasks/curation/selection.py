@@ -128,6 +128,8 @@ class Funnel:
 class Decided:
     ledger: Ledger
     funnel: Funnel
+    languages: NDArray[np.object_]
+    """(N,) codes."""
     rules: tuple[Step, ...]
     """What judged, thresholds as fitted."""
     fitted: tuple[Fitted, ...]
@@ -163,6 +165,7 @@ def run(
         "account": _account(ledger.kept, funnel.sizes).model_dump(),
         "steps": funnel.steps,
         "sources": _by_source(np.array(funnel.names, object)[funnel.sources], ledger.kept, funnel.sizes),
+        "languages": _languages(decided.languages, ledger.kept),
         "decontamination": decided.decontamination,
         "fitted": [asdict(one) for one in decided.fitted],
         **({"listed": decided.listed} if decided.listed else {}),
@@ -208,7 +211,7 @@ def decide(
     if guarded:
         funnel.check()
     ledger.keep(np.flatnonzero(wanted & ledger.kept), "keep", reason="listed in select.keep")
-    return Decided(ledger, funnel, rules, fitted, decontaminated, listed)
+    return Decided(ledger, funnel, measured["language"], rules, fitted, decontaminated, listed)
 
 
 def check_bands(config: SelectConfig, permutations: int) -> None:
@@ -414,6 +417,15 @@ def _kept(documents: Path, kept: NDArray[np.bool_]) -> Iterator[pa.RecordBatch]:
     for batch in iter_documents(documents):
         yield batch.filter(pa.array(kept[row : row + batch.num_rows]))
         row += batch.num_rows
+
+
+def _languages(codes: NDArray[np.object_], kept: NDArray[np.bool_]) -> dict[str, int]:
+    """Kept documents by language, the most frequent first; from the 21st on together, as `other`."""
+    names, counts = np.unique(codes[kept].astype(str), return_counts=True)
+    order = np.lexsort((names, -counts))
+    found = dict(zip(names[order[:20]].tolist(), counts[order[:20]].tolist(), strict=True))
+    rest = int(counts[order[20:]].sum())
+    return found | ({"other": rest} if rest else {})
 
 
 def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Account:

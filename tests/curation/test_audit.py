@@ -168,3 +168,16 @@ def test_what_cannot_be_answered_is_refused(
     monkeypatch.chdir(root.parent)
     assert main(["select", *(str(root) if word == "ROOT" else word for word in words)]) == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_card_is_drawn(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "textmill.yaml").write_text(
+        "model: {name: tiny}\n"
+        "ingest:\n"
+        "  corpus: {sources: [{name: docs, path: none.txt, licence: MIT}]}\n"
+        "  labels: {sources: [{name: labels, path: none.csv}]}\n"
+    )
+    assert main(["select", "card", str(root)]) == 0
+    card = capsys.readouterr().out
+    assert "| docs | MIT | 11 |" in card
+    assert "| select | lorem_ipsum | 8 |" in card
