@@ -107,9 +107,11 @@ class PipelineConfig(Section):
                 raise ValueError(
                     f"select.accept_losses names {name!r}, which is no step of select: {', '.join(known)}."
                 )
+        mixture = self.pack.mixture
         sources = {source.name for source in self.ingest.corpus.sources}
         named: tuple[tuple[str, Iterable[str]], ...] = (
             ("pack.max_documents", self.pack.max_documents),
+            ("pack.mixture.weights", mixture.weights if mixture and mixture.by == "source" else ()),
             ("pretrain.mixture", pretrain.mixture),
             ("distill.transfer_sources", self.distill.transfer_sources or ()),
             ("select.priority", self.select.priority),

@@ -1,4 +1,4 @@
-"""Ask what other rules would move, audit a sample, or draw the corpus's card.
+"""Ask what other rules would move, or audit a sample.
 
 what-if decides again from stored measures and signatures, in seconds, and changes nothing. NAME is a step of the
 funnel (textmill show select) or a setting of select. audit writes a sample of documents by step as CSV; with yes or no

@@ -21,6 +21,8 @@ SCHEMA = pa.schema(
         pa.field("threshold", pa.float64()),
         pa.field("matched_id", pa.binary(16)),  # the kept document, or the held-out text, that it repeats
         pa.field("jaccard", pa.float64()),
+        pa.field("language", pa.string()),  # as identified
+        pa.field("component", pa.binary(16)),  # of kept ones: the lowest id of those that hang together with it
     ]
 )
 
@@ -28,11 +30,11 @@ SCHEMA = pa.schema(
 class Ledger:
     """Decisions about N documents, filled in step by step: a document is dropped once."""
 
-    def __init__(self, ids: pa.Array, sources: pa.Array) -> None:
-        self._ids, self._sources = ids, sources
+    def __init__(self, ids: pa.Array, sources: pa.Array, languages: pa.Array) -> None:
+        self._ids, self._sources, self._languages = ids, sources, languages
         count = len(ids)
         self.kept = np.ones(count, bool)
-        self._step, self._reason, self._matched = (np.full(count, None, object) for _ in range(3))
+        self._step, self._reason, self._matched, self._component = (np.full(count, None, object) for _ in range(4))
         self._value, self._threshold, self._jaccard = (np.full(count, np.nan) for _ in range(3))
 
     def drop(
@@ -60,6 +62,12 @@ class Ledger:
         assert self.kept[documents].all(), f"{step} keeps a document that was dropped"
         self._step[documents], self._reason[documents] = step, reason
 
+    def group(self, first: NDArray[np.int64]) -> None:
+        """Of the kept documents, in their order, say which of them (indices) is the first of their component. (K,)"""
+        kept = np.flatnonzero(self.kept)
+        ids = np.array(self._ids.take(pa.array(kept)).to_pylist(), object)
+        self._component[kept] = ids[first]
+
     def table(self) -> pa.Table:
         def number(values: NDArray[np.float64]) -> pa.Array:
             return pa.array(values, pa.float64(), from_pandas=True)  # NaN is null
@@ -74,6 +82,8 @@ class Ledger:
             number(self._threshold),
             pa.array(self._matched, pa.binary(16)),
             number(self._jaccard),
+            self._languages,
+            pa.array(self._component, pa.binary(16)),
         ]
         return pa.table(columns, schema=SCHEMA)
 

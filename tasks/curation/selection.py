@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tasks.curation.losses import complaint, losses
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
 from tasks.curation.measures.statistics import statistics
 from tasks.curation.rules.verdict import Measured
+from tasks.dedup.components import components
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
 from tasks.dedup.shingles import Shingles, concatenate, shingles
 from tasks.dedup.signatures import band_keys
@@ -159,6 +161,7 @@ def run(
     decided = decide(config, documents, measures, shingle_size, held_out, training)
     ledger, funnel = decided.ledger, decided.funnel
     write_rules(decided.rules, out)
+    ledger.group(_components(config, measures, ledger.kept))
     ledger.write(out / "ledger.parquet")
     write_documents(out / "documents", _kept(documents, ledger.kept))
     return {
@@ -194,7 +197,7 @@ def decide(
     ids = table["id"].combine_chunks()
     assert ids.equals(read_documents(documents, ["id"])["id"].combine_chunks()), "measures of other documents"
     measured = {name: table[name].to_numpy() for name in table.column_names if name != "id"}
-    ledger = Ledger(ids, table["source"].combine_chunks())
+    ledger = Ledger(ids, table["source"].combine_chunks(), table["language"].combine_chunks())
     names, sources = np.unique(measured["source"].astype(str), return_inverse=True)
     funnel = Funnel(ledger, measured["bytes"], sources, names.tolist(), config.accept_losses)
 
@@ -212,6 +215,13 @@ def decide(
         funnel.check()
     ledger.keep(np.flatnonzero(wanted & ledger.kept), "keep", reason="listed in select.keep")
     return Decided(ledger, funnel, measured["language"], rules, fitted, decontaminated, listed)
+
+
+def _components(config: SelectConfig, measures: Path, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """`components` of the kept documents, by the bands that near-duplicates are (or would by default be) found by."""
+    signatures = np.load(measures / SIGNATURES, mmap_mode="r")
+    bands = (config.near_duplicates or NearDuplicatesConfig()).bands
+    return components(band_keys(signatures[kept], gcd(bands, signatures.shape[1])))
 
 
 def check_bands(config: SelectConfig, permutations: int) -> None:

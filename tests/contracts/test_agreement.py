@@ -26,6 +26,7 @@ def test_the_promoted_variant_is_one_that_is_made(variant: str, kind: str) -> No
     ("section", "place"),
     [
         (lambda name: {"pack": {"max_documents": {name: 3}}}, "pack.max_documents"),
+        (lambda name: {"pack": {"mixture": {"weights": {name: 3}}}}, "pack.mixture.weights"),
         (lambda name: {"pretrain": {"mixture": {name: 3}}}, "pretrain.mixture"),
         (lambda name: {"distill": {"transfer_sources": [name]}}, "distill.transfer_sources"),
         (lambda name: {"select": {"priority": [name]}}, "select.priority"),

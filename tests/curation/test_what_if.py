@@ -239,3 +239,16 @@ def test_a_step_that_takes_most_stops_the_stage_unless_it_is_accepted(
     with pytest.raises(StageFailed, match=r"exact takes 19 of the 20 documents of source 'tips' \(95%\)"):
         selected(rules=[])
     assert selected(rules=[], accept_losses=["exact"]).metrics["account"]["documents_kept"] == 21
+
+
+# --- what packing asks of the ledger ---
+
+
+def test_kept_documents_that_hang_together_name_the_same_one(made: SimpleNamespace) -> None:
+    rows = pq.read_table(made.select({**BASE, "near_duplicates": None}).path / "ledger.parquet").to_pylist()
+    named = {reference(row["id"]): row["component"] and reference(row["component"]) for row in rows}
+    near = [of(12), of(13), of(14), of(16)]
+    assert {named[one] for one in near} == {min(near)}
+    assert named[of(5)] == of(5)
+    assert named[of(0)] is None, "it was dropped"
+    assert {row["language"] for row in rows} <= {"en", "de", "fr", "nl"}
