@@ -97,10 +97,11 @@ def _told(found: WhatIf) -> Iterator[str]:
     from tasks.runtime.units import count, signed, size
 
     before, after = found.kept["before"], found.kept["after"]
-    by = signed(after["documents"] - before["documents"], 0), signed((after["bytes"] - before["bytes"]) / 1e6)
+    more = after["bytes"] - before["bytes"]
     yield (
-        f"kept  {count(before['documents'])} → {count(after['documents'])} documents ({by[0]}), "
-        f"{size(before['bytes'])} → {size(after['bytes'])} ({by[1]} MB)"
+        f"kept  {count(before['documents'])} → {count(after['documents'])} documents "
+        f"({signed(after['documents'] - before['documents'], 0)}), {size(before['bytes'])} → {size(after['bytes'])} "
+        f"({'−' if more < 0 else '+'}{size(abs(more))})"
     )
     for move, figures in found.moves.items():
         steps = ", ".join(f"{count(number)} {step}" for step, number in figures["by_step"].items())
