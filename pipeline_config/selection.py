@@ -123,7 +123,7 @@ class CodeLinesRule(RuleSection):
 
 
 class LinePunctuationRule(RuleSection):
-    """Share of lines that end with a punctuation mark; FineWeb: at least 0.12."""
+    """Share of lines that end as a sentence does (. ! ? 。 and others); FineWeb: at least 0.12."""
 
     kind: Literal["line_punctuation"]
     minimum: Share = 0.12
@@ -131,7 +131,7 @@ class LinePunctuationRule(RuleSection):
 
 
 class ShortLinesRule(RuleSection):
-    """Share of lines of at most 30 characters; FineWeb: at most 0.67."""
+    """Share of lines of at most 30 characters, indentation included; FineWeb: at most 0.67."""
 
     kind: Literal["short_lines"]
     maximum: Share = 0.67

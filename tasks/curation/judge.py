@@ -65,6 +65,8 @@ def judge(rule: Rule, measured: Measured) -> Verdict:
     judged = (measured["words"] >= rule.min_words) & (measured["lines"] >= rule.min_lines)
     if rule.sources:
         judged &= np.isin(measured["source"].astype(str), rule.sources)
+    if judged.all():
+        return _judge(rule, measured)
     return _judge(rule, {name: values[judged] for name, values in measured.items()}).among(judged)
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 
 from tasks.dedup.shingles import SINGLE, word_classes
 
+LINE_ENDS = ".!?。！？．｡‼⁇⁈⁉։؟۔।॥။።፧។៕"
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 
 
@@ -39,9 +40,9 @@ def plain_statistics(text: str) -> dict[str, float]:
         "lines": len(lines),
         "bullet_lines": _share(sum(line.startswith(tuple("•-*‣▪◦·")) for line in lines), len(lines)),
         "ellipsis_lines": _share(sum(line.endswith(("…", "...")) for line in lines), len(lines)),
-        "punctuated_lines": _share(sum(line.endswith(tuple(".!?\"'”’:。！？")) for line in lines), len(lines)),
+        "punctuated_lines": _share(sum(line.endswith(tuple(LINE_ENDS)) for line in lines), len(lines)),
         "code_lines": _share(sum(line.endswith((";", "{", "}")) for line in lines), len(lines)),
-        "short_lines": _share(sum(len(line) <= 30 for line in lines), len(lines)),
+        "short_lines": _share(sum(len(line) <= 30 for line in text.split("\n") if line.strip()), len(lines)),
         "newline_ratio": _share(text.count("\n"), len(words)),
     }
     for name, parts in (("line", lines), ("paragraph", paragraphs)):
@@ -73,7 +74,7 @@ def _words(text: str) -> list[tuple[int, int]]:
 def _top(spans: list[tuple[int, int]], words: list[str], n: int) -> int:
     grams = [tuple(words[at : at + n]) for at in range(len(words) - n + 1)]
     counts = Counter(grams)
-    if not grams or max(counts.values()) < 2:
+    if not grams:
         return 0
     best = max(counts, key=lambda gram: counts[gram])  # the earliest of several
     first = grams.index(best)

@@ -9,10 +9,11 @@ Lengths are in code points. A share of nothing is 0.
   `ellipsis_ratio` (per word), `bullet_lines`, `ellipsis_lines` (shares of lines), `stop_words` (distinct ones).
 - Gopher, repetition (table A1): `duplicate_lines`, `duplicate_paragraphs`, the share of them that repeat an earlier
   one of the text; with `_characters`, the share of the text's characters in these. `top_n_gram`: share of characters in
-  the most frequent word n-gram (the earliest on a tie), white space included; 0 when none occurs twice.
+  the most frequent word n-gram (the earliest on a tie, and so the first if none occurs twice), white space included.
   `duplicate_n_gram`: share of characters in n-grams that occurred before, taken from left to right without overlap.
 - C4 (Raffel et al. 2020, section 2.2): `sentences`, `curly_braces`, `lorem_ipsum`, `longest_word`.
-- FineWeb (Penedo et al. 2024, section 3.5): `punctuated_lines`, `short_lines`, `newline_ratio` (per word).
+- FineWeb (Penedo et al. 2024, section 3.5): `punctuated_lines` (that end as a sentence does, in any script),
+  `short_lines` (of at most 30 characters, white space at their ends included), `newline_ratio` (per word).
 - `special_characters` (ROOTS, Laurençon et al. 2022, section 3.1), `digits`: shares of characters; `code_lines`.
 
 Words, lines and n-grams are compared by 64-bit hashes, as in `tasks.dedup.shingles`.
@@ -36,7 +37,7 @@ from tasks.dedup import shingles
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 BULLETS = "•-*‣▪◦·"
 SENTENCE_ENDS = ".!?。！？"
-LINE_ENDS = SENTENCE_ENDS + "\"'”’:"
+LINE_ENDS = SENTENCE_ENDS + "．｡‼⁇⁈⁉։؟۔।॥။።፧។៕"  # Unicode's Sentence_Terminal, of scripts in wide use
 CODE_ENDS = ";{}"
 SHORT = 30  # characters of a line: FineWeb
 
@@ -110,5 +111,12 @@ def _classes() -> NDArray[np.uint16]:
     return table
 
 
+@cache
 def _stop_words() -> NDArray[np.uint64]:
-    return np.array([int.from_bytes(word.encode(), "big") for word in STOP_WORDS], np.uint64)
+    """Each stop word, as a number, in its slot. (64,)"""
+    table = np.zeros(64, np.uint64)
+    numbers = [np.uint64(int.from_bytes(word.encode(), "big")) for word in STOP_WORDS]
+    for number in numbers:
+        table[text_pass.stop_slot(number)] = number
+    assert np.isin(numbers, table).all(), "two stop words share a slot"
+    return table

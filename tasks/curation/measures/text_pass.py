@@ -57,9 +57,10 @@ _WORDS, _LINES, _PARAGRAPHS = (COUNTED.index(name) for name in ("words", "lines"
 _REPEATED, _FIRST_GRAM = COUNTED.index("duplicate_lines"), COUNTED.index(N_GRAMS[0])
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
-_CHARACTER = np.uint64(0xD6E8FEB86659FD93)  # odd: a bijection modulo 2⁶⁴
-_PART = np.uint64(0xD1342543DE82EF95)
-_LOREM = np.frombuffer(b"lorem ipsum", np.uint8).astype(np.int64)
+_PART = np.uint64(0xD1342543DE82EF95)  # odd: a bijection modulo 2⁶⁴
+_SLOT = np.uint64(0xD6E8FEB86659FD93)
+_LOWER, _FIVE = np.uint64(0x2020202020202020), np.uint64(0xFFFFFFFFFF)
+_LOREM, _IPSUM = np.uint64(int.from_bytes(b"lorem", "big")), np.frombuffer(b"ipsum", np.uint8)
 _LINE_FEED, _ELLIPSIS = 0x0A, 0x2026
 
 Hashes = NDArray[np.uint64]
@@ -83,8 +84,9 @@ def count(
 ) -> Counts:
     """The counts of `COUNTED` of each text, (N, C); text i is `data[offsets[i]:offsets[i + 1]]`, UTF-8.
 
-    `classes` (0x110000,) says what a code point is; `stop_words` are up to 8 ASCII words of up to 8 letters, as numbers
-    (big-endian); `short` lines have at most so many code points. Texts have fewer than 2³¹ code points.
+    `classes` (0x110000,) says what a code point is; `stop_words` (64,) has lower-case ASCII words of up to 8 letters,
+    as big-endian numbers, each at its `stop_slot`; `short` lines have at most so many code points. Texts have fewer
+    than 2³¹ code points.
     """
     texts = len(offsets) - 1
     result = np.zeros((texts, len(COUNTED)), np.int64)
@@ -96,9 +98,10 @@ def count(
     words, spans = np.empty(room, np.uint64), np.empty((room, 2), np.int32)
     lines, line_sizes = np.empty(room, np.uint64), np.empty(room, np.int32)
     paragraphs, paragraph_sizes = np.empty(room, np.uint64), np.empty(room, np.int32)
-    places, grams, entries = np.empty(room, np.int32), np.empty(room, np.uint64), np.empty(room, np.int32)
+    places, grams = np.empty(room, np.int32), np.empty(room, np.uint64)
     firsts, times = np.empty(room, np.int32), np.empty(room, np.int32)
     table = np.empty(_table_size(room), np.int32)
+    seen = np.empty(4 * _table_size(room), np.uint8)
     for text in range(texts):
         row = result[text]
         start, stop = offsets[text], offsets[text + 1]
@@ -106,7 +109,7 @@ def count(
         _split(data, start, stop, classes, stop_words, short, *parts, row)
         row[_REPEATED], row[_REPEATED + 1] = _repeated(lines[: row[_LINES]], line_sizes, table)
         row[_REPEATED + 2], row[_REPEATED + 3] = _repeated(paragraphs[: row[_PARAGRAPHS]], paragraph_sizes, table)
-        _repeated_ngrams(words[: row[_WORDS]], spans, places, grams, entries, firsts, times, table, row)
+        _repeated_ngrams(words[: row[_WORDS]], spans, places, grams, firsts, times, table, seen, row)
     return result
 
 
@@ -130,18 +133,18 @@ def _split(
     word_count = line_count = paragraph_count = 0
     word_characters = longest = alphabetic = hashes = ellipses = special = digits = braces = 0
     sentences = lorem = bullets = ellipsis_lines = punctuated = code_lines = short_lines = feeds = 0
-    stops_seen = 0  # one bit for each
-    at, place = 0, start
-    word_start, kinds = -1, 0  # −1: not in one
+    stops_seen = np.uint64(0)  # one bit for each slot
+    at, place, line_begin = 0, start, 0
+    word_start, word_place, kinds = -1, 0, 0  # −1: not in one
     line_start, first_kind = -1, 0
     paragraph_start, gap_feeds = -1, 0
     word, line, paragraph, gap, letters = _SEED, _SEED, _SEED, _SEED, np.uint64(0)
-    end, last_kind, last_code, last_dots = 0, 0, 0, 0  # of the last word
+    end, last_kind, last_code, last_dots, lorem_at = 0, 0, 0, 0, -1  # of the last word
     kind: Any = 0
     code: Any = 0
-    dots = matched = 0
+    dots = 0
     while place <= stop:
-        before_kind, before_code = kind, code
+        before_kind, before_code, first_place = kind, code, place
         inside = place < stop
         if inside:
             code = np.int64(data[place])
@@ -157,16 +160,23 @@ def _split(
         kind = np.int64(classes[code])
 
         if word_start >= 0 and (kind & (SPACE | SINGLE) or kinds & SINGLE):
-            word = _mixed(word)
+            size = first_place - word_place
+            word = _mixed(_folded(word, letters) ^ np.uint64(size))
             words[word_count], spans[word_count, 0], spans[word_count, 1] = word, word_start, at
             word_count += 1
             length = at - word_start
+            word_characters += length
             longest = max(longest, length)
             alphabetic += (kinds & LETTER) != 0
-            if length <= 8:
-                for number in range(len(stop_words)):
-                    if letters == stop_words[number]:
-                        stops_seen |= 1 << number
+            if size <= 8:
+                lower = letters | _LOWER >> np.uint64(64 - 8 * size)
+                slot = stop_slot(lower)
+                if stop_words[slot] == lower:
+                    stops_seen |= np.uint64(1) << slot
+            if size >= 5 and kind & (SPACE | SINGLE):
+                if lorem_at == word_start and _begins_with_ipsum(data, word_place):
+                    lorem += 1
+                lorem_at = at + 1 if code == 0x20 and letters & _FIVE | _LOWER & _FIVE == _LOREM else -1
             if kind & SPACE and before_kind & SENTENCE:
                 sentences += 1
             line, paragraph = (line ^ word) * _PART, (paragraph ^ word) * _PART
@@ -178,66 +188,77 @@ def _split(
             dots = 0
 
         if kind & SPACE:
-            gap = (gap ^ np.uint64(code)) * _CHARACTER
+            gap = (gap ^ np.uint64(code)) * _PART
             if code == _LINE_FEED:
                 gap_feeds += 1
                 feeds += inside
                 if line_start >= 0:
                     lines[line_count], line_sizes[line_count] = _mixed(line), end - line_start
                     line_count += 1
-                    short_lines += end - line_start <= short
+                    short_lines += at - line_begin <= short
                     bullets += (first_kind & BULLET) != 0
                     punctuated += (last_kind & TERMINAL) != 0
                     code_lines += (last_kind & CODE) != 0
                     ellipsis_lines += last_code == _ELLIPSIS or last_dots >= 3
                     line_start = -1
-        else:
-            if word_start < 0:
-                word_start, word, kinds, letters = at, _SEED, 0, np.uint64(0)
-                if paragraph_start >= 0 and gap_feeds >= 2:
-                    paragraphs[paragraph_count] = _mixed(paragraph)
-                    paragraph_sizes[paragraph_count] = end - paragraph_start
-                    paragraph_count += 1
-                    paragraph_start = -1
-                if paragraph_start < 0:
-                    paragraph_start, paragraph = at, _SEED
-                else:
-                    paragraph = (paragraph ^ gap) * _PART
-                if line_start < 0:
-                    line_start, line, first_kind = at, _SEED, kind
-                else:
-                    line = (line ^ gap) * _PART
-            word = (word ^ np.uint64(code)) * _CHARACTER
-            kinds |= kind
-            word_characters += 1
-            letters = (letters << np.uint64(8)) | np.uint64((code | 0x20) if code < 0x80 else 0xFF)
-            if kind & OTHER:
-                special += 1
-                if code == 0x2E:
-                    dots += 1
-                elif code == _ELLIPSIS:
-                    ellipses += 1
-                elif code == 0x23:
-                    hashes += 1
-                elif code == 0x7B or code == 0x7D:
-                    braces += 1
-            elif kind & DIGIT:
-                digits += 1
-        if matched or code | 0x20 == 0x6C:  # "l": no other letter of the pattern begins it
-            if code == _LOREM[matched] or (kind & LETTER and code | 0x20 == _LOREM[matched]):
-                matched += 1
-                if matched == len(_LOREM):
-                    lorem += 1
-                    matched = 0
+                line_begin = at + 1
+            at += inside
+            continue
+
+        if word_start < 0:
+            word_start, word_place, word, kinds, letters = at, first_place, _SEED, 0, np.uint64(0)
+            if paragraph_start >= 0 and gap_feeds >= 2:
+                paragraphs[paragraph_count] = _mixed(paragraph)
+                paragraph_sizes[paragraph_count] = end - paragraph_start
+                paragraph_count += 1
+                paragraph_start = -1
+            if paragraph_start < 0:
+                paragraph_start, paragraph = at, _SEED
             else:
-                matched = 1 if code | 0x20 == 0x6C else 0
-        at += inside
+                paragraph = (paragraph ^ gap) * _PART
+            if line_start < 0:
+                line_start, line, first_kind = at, _SEED, kind
+            else:
+                line = (line ^ gap) * _PART
+        for byte in range(first_place, place):
+            if (byte - word_place) & 7 == 0 and byte > word_place:
+                word = _folded(word, letters)
+            letters = letters << np.uint64(8) | np.uint64(data[byte])
+        kinds |= kind
+        at += 1
+        if kind & OTHER:
+            special += 1
+            if code == 0x2E:
+                dots += 1
+            elif code == _ELLIPSIS:
+                ellipses += 1
+            elif code == 0x23:
+                hashes += 1
+            elif code == 0x7B or code == 0x7D:
+                braces += 1
+        elif kind & DIGIT:
+            digits += 1
+        if kinds & SINGLE:
+            continue
+        run = place  # of ASCII letters, which most of most texts is
+        while place < stop and 0x61 <= data[place] | 0x20 <= 0x7A:
+            if (place - word_place) & 7 == 0:
+                word = _folded(word, letters)
+            letters = letters << np.uint64(8) | np.uint64(data[place])
+            place += 1
+        if place > run:
+            at += place - run
+            kind, code = LETTER, np.int64(data[place - 1])
+            kinds |= LETTER
+            ellipses += dots // 3
+            dots = 0
     if paragraph_start >= 0:
         paragraphs[paragraph_count], paragraph_sizes[paragraph_count] = _mixed(paragraph), end - paragraph_start
         paragraph_count += 1
     stops = 0
-    for number in range(len(stop_words)):
-        stops += stops_seen >> number & 1
+    while stops_seen:
+        stops_seen &= stops_seen - np.uint64(1)
+        stops += 1
     counted = (
         at, word_count, word_characters, longest, alphabetic, hashes, ellipses, special, digits, braces, stops,
         sentences, lorem, line_count, bullets, ellipsis_lines, punctuated, code_lines, short_lines, feeds,
@@ -245,6 +266,26 @@ def _split(
     )  # fmt: skip
     for column in range(len(counted)):
         row[column] = counted[column]
+
+
+@compiled
+def stop_slot(word: Any) -> Any:
+    """Which of 64 slots a lower-case word of up to 8 bytes, as a big-endian number, is looked for in."""
+    return (word * _SLOT) >> np.uint64(58)
+
+
+@compiled
+def _folded(word: Any, letters: Any) -> Any:
+    """The hash of a word with eight more bytes of it, or the last few."""
+    return ((word ^ letters) * _PART) ^ (word >> np.uint64(32))
+
+
+@compiled
+def _begins_with_ipsum(data: NDArray[np.uint8], place: int) -> bool:
+    matched = 0
+    while matched < len(_IPSUM) and data[place + matched] | 0x20 == _IPSUM[matched]:
+        matched += 1
+    return matched == len(_IPSUM)
 
 
 @compiled
@@ -272,20 +313,24 @@ def _repeated_ngrams(
     spans: Sizes,
     places: Sizes,
     grams: Hashes,
-    entries: Sizes,
     firsts: Sizes,
     times: Sizes,
     table: Sizes,
+    seen: NDArray[np.uint8],
     row: Counts,
 ) -> None:
     """Characters in the most frequent, or in repeated, n-grams, into the columns of `N_GRAMS`.
 
-    Scratch: `places` where an n-gram may repeat and its hash in `grams`; `entries`, which of the distinct n-grams it
-    is; of these where the first stands (index into `places`) and how many `times` it occurs.
+    Scratch: `places` where an n-gram may repeat, its hash in `grams`, and in `firsts` the number of the first that is
+    equal to it; `times` that one occurs.
     """
-    alive = len(words)
-    for place in range(alive):
-        places[place], grams[place] = place, words[place]
+    alive = 0
+    if len(words) >= TOP:
+        for n in range(TOP, min(LONGEST_TOP, len(words)) + 1):  # what the first n-gram has, if none occurs twice
+            row[_FIRST_GRAM + n - TOP] = spans[n - 1, 1] - spans[0, 0]
+        alive = _places_that_may_repeat(words, places, seen)
+        for number in range(alive):
+            grams[number] = words[places[number]]
     for n in range(TOP, LONGEST + 1):
         longer = 0
         for number in range(alive):
@@ -296,46 +341,58 @@ def _repeated_ngrams(
                 longer += 1
         alive = longer
         size = _table_size(alive)
-        mask = size - 1
+        mask = np.uint64(size - 1)
         table[:size] = -1
-        distinct = 0
         for number in range(alive):
-            slot = np.int64(_mixed(grams[number]) & np.uint64(mask))
-            while table[slot] >= 0 and grams[firsts[table[slot]]] != grams[number]:
-                slot = (slot + 1) & mask
+            gram = grams[number]
+            slot = np.int64(gram & mask)  # words are mixed well, and so are their sums
+            while table[slot] >= 0 and grams[table[slot]] != gram:
+                slot = (slot + 1) & (size - 1)
             if table[slot] < 0:
-                table[slot], firsts[distinct], times[distinct] = distinct, number, 0
-                distinct += 1
-            entries[number] = table[slot]
+                table[slot], times[number] = number, 0
+            firsts[number] = table[slot]
             times[table[slot]] += 1
         column = _FIRST_GRAM + n - TOP
         if n <= LONGEST_TOP:
             best = 1
-            for entry in range(distinct):  # in the order of their first places
-                if times[entry] > best:
-                    best = times[entry]
-                    first = places[firsts[entry]]
-                    row[column] = best * (spans[first + n - 1, 1] - spans[first, 0])
-        else:
-            free = 0
             for number in range(alive):
-                entry, place = entries[number], places[number]
-                if times[entry] < 2 or place < free:
-                    continue
-                if firsts[entry] >= 0:
-                    firsts[entry] = -1  # seen
-                    continue
-                free = place + n
-                for word in range(place, free):
-                    row[column] += spans[word, 1] - spans[word, 0]
-        kept = 0
+                if firsts[number] == number and times[number] > best:
+                    best = times[number]
+                    place = places[number]
+                    row[column] = best * (spans[place + n - 1, 1] - spans[place, 0])
+        kept = free = 0
         for number in range(alive):
-            if times[entries[number]] > 1:
-                places[kept], grams[kept] = places[number], grams[number]
-                kept += 1
+            first, place = firsts[number], places[number]
+            if abs(times[first]) < 2:
+                continue
+            if n > LONGEST_TOP and place >= free:
+                if times[first] < 0:
+                    free = place + n
+                    for word in range(place, free):
+                        row[column] += spans[word, 1] - spans[word, 0]
+                else:
+                    times[first] = -times[first]  # seen
+            places[kept], grams[kept] = place, grams[number]
+            kept += 1
         alive = kept
         if not alive:
             break
+
+
+@compiled
+def _places_that_may_repeat(words: Hashes, places: Sizes, seen: NDArray[np.uint8]) -> int:
+    """Where pairs of words stand that share a slot with another: all that repeat, and a few more. No branches."""
+    size = 4 * _table_size(len(words))
+    mask = np.uint64(size - 1)
+    seen[:size] = 0
+    for place in range(len(words) - 1):
+        slot = (words[place] * _PART + words[place + 1]) & mask
+        seen[slot] += seen[slot] < 2
+    count = 0
+    for place in range(len(words) - 1):
+        places[count] = place
+        count += seen[(words[place] * _PART + words[place + 1]) & mask] > 1
+    return count
 
 
 @compiled
