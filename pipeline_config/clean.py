@@ -34,6 +34,17 @@ class HtmlConfig(EditSection):
     """HTML to plain text: tags, scripts and styles out, entities decoded, block elements on lines of their own."""
 
     kind: Literal["html"]
+    main_content: bool = False
+    """Keep the main content alone, without navigation, advertisements and notices (trafilatura); where none is found,
+    all of the text. Look at the cuts first: docs/html-extraction.md."""
+    lists: bool = True
+    """Keep lists. The next four are the Wikipedia rule: running text alone is left when all are false."""
+    tables: bool = True
+    """Keep tables."""
+    headers: bool = True
+    """Keep headings."""
+    references: bool = True
+    """Keep marks and lists of references (as MediaWiki and DPUB-ARIA mark them)."""
 
 
 class MarkdownConfig(EditSection):
@@ -64,8 +75,47 @@ class DropLinesConfig(EditSection):
     """Drop lines that contain one of these, case ignored; C4 has `javascript` and policy notices."""
 
 
+class C4LinesConfig(EditSection):
+    """The line rules of C4 to the letter: only lines that end in . ? ! or \" and not in ..., with enough words, no word
+    over 1000 characters, no `javascript`, no notice of policy or cookies; citation marks such as [1] out; empty lines,
+    too (Raffel et al. 2020, section 2.2). Made for web pages in English: of technical text it drops headings, lists and
+    code. `drop_lines` has the same rules one by one."""
+
+    kind: Literal["c4_lines"]
+    min_words: int = Field(default=3, ge=0)
+    """Whitespace-delimited words that a line needs: 3 in the first version of the paper, 5 in the later one and its
+    code."""
+
+
+class RepeatedLinesConfig(EditSection):
+    """Lines or paragraphs that stand in many documents of one source out: navigation, notices. How often each stands is
+    counted over the corpus first, after the edits before this one; the counts are part of the artifact. Technical lines
+    repeat for good reason, in law and licensing the repeated text is the content: so it reports only, until told."""
+
+    kind: Literal["repeated_lines"]
+    unit: Literal["line", "paragraph"] = "line"
+    """What is counted and goes; paragraphs are parted by empty lines."""
+    min_documents: int = Field(default=10, ge=2)
+    """Documents of a source that a line must stand in."""
+    min_words: int = Field(default=4, ge=1)
+    """Shorter lines stay, however often they stand. Whitespace-delimited words."""
+    edges: int = Field(default=10, ge=0)
+    """Only among so many first and so many last lines of a document that are not empty; 0: anywhere."""
+    max_share: float = Field(default=0.5, gt=0, le=1)
+    """A document of which more than this share of bytes would go stays as it is."""
+    report_only: bool = True
+    """Cut nothing; the cuts of each document tell what would go."""
+
+
 Edit = Annotated[
-    RepairConfig | NormalFormConfig | HtmlConfig | MarkdownConfig | WhitespaceConfig | DropLinesConfig,
+    RepairConfig
+    | NormalFormConfig
+    | HtmlConfig
+    | MarkdownConfig
+    | WhitespaceConfig
+    | DropLinesConfig
+    | C4LinesConfig
+    | RepeatedLinesConfig,
     Field(discriminator="kind"),
 ]
 

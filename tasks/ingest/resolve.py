@@ -27,7 +27,6 @@ from pipeline_config.ingest import (
     PlainText,
     Source,
 )
-from tasks.ingest.readers.unpacked import PACKED
 from tasks.runtime.artifact import InputFile, InputFiles
 from tasks.runtime.errors import RefusedInput
 
@@ -46,6 +45,7 @@ SUFFIXES: dict[str, ConcreteFormat] = {
     ".parquet": Parquet(kind="parquet"),
     ".arrow": Arrow(kind="arrow"),
 }
+PACKED = (".gz", ".zst")
 PACKAGE = "package:"
 
 

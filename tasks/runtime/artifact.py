@@ -124,7 +124,8 @@ class LabelledData(Artifact):
 
 
 class CleanCorpus(Artifact):
-    """`documents/*.parquet`, `cuts.parquet` (bytes cut and inserted per document and edit, and what was emptied)."""
+    """`documents/*.parquet`, `cuts.parquet` (bytes cut and inserted per document and edit, and what was emptied),
+    and with the edit `repeated_lines` `line_frequencies.parquet` (what it counted over the corpus)."""
 
 
 class Measures(Artifact):

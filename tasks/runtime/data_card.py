@@ -23,5 +23,11 @@ def data_card(manifest: Manifest) -> str:
     for name, record in manifest.inputs.items():
         lines.append(f"- {name}: {record.node} `{record.digest}`")
         lines += [f"  - {file} `{digest[:16]}`" for file, digest in list(record.files.items())[:50]]
+    if sources := [source for source in manifest.config.get("sources", []) if isinstance(source, dict)]:
+        lines += [
+            "",
+            "## Sources",
+            *(f"- {one['name']}: {one.get('licence') or 'licence not stated'}" for one in sources),
+        ]
     lines += ["", "## Figures", *(f"- {name}: {value:g}" for name, value in numbers(manifest.metrics))]
     return visible("\n".join([*lines, "", "## Config", "```json", json.dumps(manifest.config, indent=1), "```", ""]))

@@ -157,6 +157,7 @@ def _record(made: dict[str, Artifact]) -> RunRecord:
     config = {
         "model": {"name": f"shop {SCRIPT}"},
         "select": SELECT | {"priority": [IMAGE, LONG]},
+        "ingest": {"corpus": {"sources": [{"name": f"docs {IMAGE}", "licence": NASTY}]}},
         "promotion": {"data_licence": NASTY},
     }
     return RunRecord(

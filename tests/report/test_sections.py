@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.report.material import Material
-from tasks.report.sections import funnel, gates, ladder, pairs, settings, tokenizer, verdict
+from tasks.report.sections import funnel, gates, ladder, origin, pairs, settings, tokenizer, verdict
 from tasks.runtime.workspace import Workspace
 from tests.report.conftest import Made
 from tests.report.nasty import TEXTS
@@ -212,6 +213,23 @@ def test_settings_say_who_wrote_them(made: Made) -> None:
         "select.priority": "yours",
     }
     assert data["presets"] == ["cloud-security.yaml"]
+
+
+def test_each_source_has_its_licence_from_the_run_and_its_size_from_the_artifact(made: Made) -> None:
+    workspace, record = made
+    sources = [{"name": "web", "licence": "CC-BY-4.0"}, {"name": "mail"}]
+    config = {"ingest": {"corpus": {"sources": sources}, "labels": {"sources": [{"name": "shop"}]}, "general": None}}
+    material = Material(workspace, record.model_copy(update={"config": config}))
+    accounts = {"web": {"documents_kept": 12, "bytes_kept": 3456}}
+    raw = material.nodes["ingest.corpus"]
+    material.nodes["ingest.corpus"] = replace(
+        raw, manifest=raw.manifest.model_copy(update={"metrics": {**raw.manifest.metrics, "sources": accounts}})
+    )
+    assert origin.build(material)["sources"] == [
+        {"name": "web", "part": "corpus", "licence": "CC-BY-4.0", "documents": 12, "bytes": 3456},
+        {"name": "mail", "part": "corpus", "licence": "", "documents": None, "bytes": None},
+        {"name": "shop", "part": "labels", "licence": "", "documents": None, "bytes": None},
+    ]
 
 
 def test_the_time_spent_counts_what_ran(made: Made, tmp_path: Path) -> None:

@@ -99,8 +99,7 @@ def _body(part: Message) -> tuple[str, int]:
     _refuse_defects(part)
     kind = part.get_content_type()
     if kind.startswith("multipart/"):
-        children = part.get_payload()
-        assert isinstance(children, list)  # what claims to be a multipart and is none has a defect
+        children = [child for child in part.get_payload() if isinstance(child, Message)]
         kinds = [child.get_content_type() for child in children]
         bodies = [_body(child) for child in children]
         texts, attachments = [text for text, _ in bodies], sum(count for _, count in bodies)

@@ -12,9 +12,8 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from tasks.ingest.resolve import PACKED
 from tasks.runtime.errors import RefusedInput, StageFailed
-
-PACKED = (".gz", ".zst")
 
 MOST_RATIO = 250
 """Bytes unpacked for one packed, at most. Prose packs to a third or a tenth, logs of one repeated line to a hundredth;

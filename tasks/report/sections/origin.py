@@ -9,6 +9,26 @@ from tasks.report.material import Absent, Material
 MOST_FILES = 15
 
 
+def _sources(material: Material) -> list[dict[str, Any]]:
+    """Each configured source with its licence and what was read of it; the licence is that of the run's own config."""
+    found = []
+    for part, config in material.record.config.get("ingest", {}).items():
+        node = material.nodes.get(f"ingest.{part}")
+        accounts = node.manifest.metrics.get("sources", {}) if node else {}
+        for source in (config or {}).get("sources", ()):
+            account = accounts.get(source["name"], {})
+            found.append(
+                {
+                    "name": source["name"],
+                    "part": part,
+                    "licence": source.get("licence", ""),
+                    "documents": account.get("documents_kept"),
+                    "bytes": account.get("bytes_kept"),
+                }
+            )
+    return found
+
+
 def build(material: Material) -> dict[str, Any]:
     nodes = list(material.nodes.values())
     if not nodes:
@@ -27,6 +47,7 @@ def build(material: Material) -> dict[str, Any]:
         "versions": versions,
         "mixed": [name for name, found in versions.items() if len(found) > 1],
         "licence": material.record.config.get("promotion", {}).get("data_licence", ""),
+        "sources": _sources(material),
         "recorded": bool(material.record.config),
         "inputs": [
             entry
