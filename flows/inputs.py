@@ -19,6 +19,7 @@ NOT_A_MODEL = ("*.md", "*.bin", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.ot", "*
 @dataclass(frozen=True)
 class Inputs:
     corpus: InputFiles
+    benchmarks: InputFiles | None
     general: InputFiles | None
     labels: InputFiles
     base: InputFiles
@@ -31,7 +32,7 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
     Raises:
         RefusedInput: something is not there, or the base model is not what the config expects.
     """
-    general = config.ingest.general
+    general, benchmarks = config.ingest.general, config.ingest.benchmarks
     root, sha256 = store.workspace.root, store.digests.sha256
     base = resolve("files:base model", (_file("base", config.model.model_name_or_path, NOT_A_MODEL),), root, sha256)
     check_model_directory(base.folder, config.model.model_name_or_path)
@@ -43,6 +44,7 @@ def find_inputs(config: PipelineConfig, store: Store) -> Inputs:
         )
     return Inputs(
         corpus=resolve("files:ingest.corpus", config.ingest.corpus.sources, root, sha256),
+        benchmarks=resolve("files:ingest.benchmarks", benchmarks.sources, root, sha256) if benchmarks else None,
         general=resolve("files:ingest.general", general.sources, root, sha256) if general else None,
         labels=resolve("files:ingest.labels", config.ingest.labels.sources, root, sha256),
         base=base,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
@@ -73,7 +73,7 @@ def stages_of(config: PipelineConfig) -> dict[str, Stage[Any, Any]]:
         stages[node_name(stage, part)] = stage
         return stage.result(node=node_name(stage, part), fingerprint="")
 
-    road(config, Inputs(unknown, unknown, unknown, unknown, unknown), note)
+    road(config, Inputs(*(unknown for _ in fields(Inputs))), note)
     return stages
 
 

@@ -43,11 +43,14 @@ def road(config: PipelineConfig, inputs: Inputs, call: Call) -> Milestones:
     general = None
     if config.ingest.general is not None and inputs.general is not None:
         general = call(ingest_text, "general", config.ingest.general, inputs.general)
+    benchmarks = None
+    if config.ingest.benchmarks is not None and inputs.benchmarks is not None:
+        benchmarks = call(ingest_text, "benchmarks", config.ingest.benchmarks, inputs.benchmarks)
     labels = call(ingest_labels, "", config.ingest.labels, inputs.labels)
 
     cleaned = call(clean, "", config.clean, raw)
     measures = call(measure, "", config.measure, cleaned, inputs.language_model)
-    corpus = call(select, "", config.select, cleaned, measures, labels)
+    corpus = call(select, "", config.select, cleaned, measures, labels, benchmarks)
 
     tokenizer = call(make_tokenizer, "", config.tokenizer, inputs.base, corpus, general)
     packed = call(pack, "", config.pack, corpus, tokenizer)

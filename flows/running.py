@@ -246,6 +246,10 @@ def prepare(loaded: Loaded, selection: Selection) -> Plan:
                 assert loaded.config.ingest.general is not None
                 assert loaded.inputs.general is not None
                 check_text(loaded.config.ingest.general, loaded.inputs.general)
+            case "ingest.benchmarks":
+                assert loaded.config.ingest.benchmarks is not None
+                assert loaded.inputs.benchmarks is not None
+                check_text(loaded.config.ingest.benchmarks, loaded.inputs.benchmarks)
             case "ingest.labels":
                 check_labels(loaded.config.ingest.labels, loaded.inputs.labels)
     return plan

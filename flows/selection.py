@@ -17,7 +17,7 @@ from pipeline_config.selection import DomainRules, PresetRules, SelectConfig
 from tasks.comparison.settings import Difference, differences
 from tasks.curation.domain import read_rules
 from tasks.curation.stage import select
-from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures
+from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput
 from tasks.runtime.runs import last_fingerprints
 from tasks.runtime.store import Store
@@ -36,6 +36,7 @@ class Selected:
     measures: Measures
     labels: LabelledData
     corpus: Corpus
+    benchmarks: RawCorpus | None
     made: str
     """ISO 8601; empty if that is not known."""
 
@@ -59,16 +60,16 @@ def newest(file: Path) -> Selected:
             f"select/{manifest.fingerprint[:10]} was made by version {manifest.version} of select, this is version "
             f"{select.version}. To make it again: textmill run --until select"
         )
-    found: dict[str, Any] = {}
-    for name, kind in (("clean", CleanCorpus), ("measures", Measures), ("labels", LabelledData)):
-        record = manifest.inputs[name]
+    found: dict[str, Any] = {"benchmarks": None}
+    kinds = {"clean": CleanCorpus, "measures": Measures, "labels": LabelledData, "benchmarks": RawCorpus}
+    for name, record in manifest.inputs.items():
         path = store.workspace.artifact(record.node, record.fingerprint)
         before, damage = store.verify(path)
         if before is None:
             raise RefusedInput(
                 f"{record.node}: its artifact is {damage}. To make it again: textmill run --until select"
             )
-        found[name] = kind(node=record.node, fingerprint=record.fingerprint, digest=record.digest, path=path)
+        found[name] = kinds[name](node=record.node, fingerprint=record.fingerprint, digest=record.digest, path=path)
     store.digests.save()
     execution = store.execution(folder)
     return Selected(

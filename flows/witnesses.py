@@ -30,14 +30,17 @@ def document(store: Store, nodes: Mapping[str, str], reference: str) -> dict[str
         raise RefusedInput(f"{missing[0]} has not run here, so no document has a fate yet: textmill run --until select")
     folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
     labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
-    lid_model = _language_model(store, folders[2])
+    name = "ingest.benchmarks"
+    benchmarks = store.workspace.artifact(name, nodes[name]) if name in nodes else None
+    lid_model, witnesses = _language_model(store, folders[2]), partial(seen_by, store, nodes)
     try:
         return tell_fate(
             reference,
             *folders,
             labels=labels,
+            benchmarks=benchmarks,
             lid_model=lid_model,
-            seen_by=partial(seen_by, store, nodes),
+            seen_by=witnesses,
             seen_before=partial(seen_before, store),
         )
     except NoSuchDocument as error:

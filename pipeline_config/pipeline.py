@@ -72,7 +72,7 @@ class PipelineConfig(Section):
                 "finetune.base.enabled=false, but the fine-tuned base is the teacher of distill. Enable it."
             )
         near = self.select.near_duplicates
-        if near and self.measure.signature.permutations % near.bands:
+        if near and near.bands != "auto" and self.measure.signature.permutations % near.bands:
             raise ValueError(
                 f"select.near_duplicates.bands={near.bands} does not divide "
                 f"measure.signature.permutations={self.measure.signature.permutations}; take a divisor."

@@ -299,7 +299,7 @@ class DomainRules(Section):
 
 RuleEntry = Annotated[Rule | PresetRules | DomainRules, Field(discriminator="kind")]
 
-OTHER_STEPS = ("keep", "drop", "decontaminate", "exact", "near")
+OTHER_STEPS = ("keep", "drop", "decontaminate", "exact", "near", "repeated_passages")
 """Steps of select that are no rules: no rule has such a name."""
 
 DOMAIN: tuple[Rule, ...] = (
@@ -342,17 +342,37 @@ class NearDuplicatesConfig(Section):
 
     threshold: float = Field(default=0.8, gt=0, le=1)
     """A document is dropped when its exact Jaccard with a kept one is this or more."""
-    bands: int = Field(default=14, ge=1)
-    """Bands of the signatures; must divide their number of permutations. 14 × 8 finds 92 % of pairs at 0.8."""
+    bands: Annotated[int, Field(ge=1)] | Literal["auto"] = 14
+    """Bands of the signatures; must divide their number of permutations. 14 × 8 finds 92 % of pairs at 0.8. `auto`:
+    those that find at least `recall` of the pairs at the threshold, with the fewest false candidates."""
+    recall: float = Field(default=0.97, gt=0, lt=1)
+    """What `auto` aims at: the share of pairs exactly at the threshold that share a band. More alike ones do more
+    often."""
     min_words: int = Field(default=20, ge=0)
     """Texts of fewer words are duplicates only of texts with the same words in the same order."""
+    max_bucket: int = Field(default=1000, ge=2)
+    """Documents with one key in a band, above which the report names them: such a boilerplate costs time. None of them
+    is passed over."""
+
+
+class RepeatedPassagesConfig(Section):
+    """Cut passages that stand word for word in an earlier document that is kept (Lee et al. 2022, arXiv 2107.06499).
+
+    In law, licensing and standards a repeated passage is content: look at what would be cut before it is.
+    """
+
+    min_words: int = Field(default=50, ge=1)
+    """Words of a passage, at least; Lee et al. take 50 tokens. Words end at white space; case and punctuation count."""
+    report_only: bool = True
+    """Show cost and samples, and cut nothing."""
 
 
 DocumentId = Annotated[str, Field(pattern=r"^doc:[0-9a-f]{32}$")]
 
 
 class SelectConfig(Section):
-    """Decisions in this order: `drop`, rules, decontamination, exact duplicates, near-duplicates."""
+    """Decisions in this order: `drop`, rules, decontamination, exact duplicates, near-duplicates, repeated
+    passages."""
 
     drop: tuple[DocumentId, ...] = ()
     """Documents to leave out whatever else holds, such as after a request to take them down: `doc:` and the id's 32
@@ -368,12 +388,15 @@ class SelectConfig(Section):
     """Keep one of several documents with the same text."""
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()
     """Null: keep them."""
+    repeated_passages: RepeatedPassagesConfig | None = None
+    """Null: do not look for them. What comes first in the order of `priority` stays."""
     priority: tuple[str, ...] = ()
     """Sources whose documents stay when duplicates are dropped, the most wanted first; then the rest. Within one
     priority the longest text stays, then that with the lowest id."""
     accept_losses: tuple[str, ...] = ()
-    """Steps (a rule's name, `drop`, `decontaminate`, `exact`, `near`) that may take more than half of the documents or
-    bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it takes."""
+    """Steps (a rule's name, `drop`, `decontaminate`, `exact`, `near`, `repeated_passages`) that may take more than half
+    of the documents or bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it
+    takes."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> SelectConfig:

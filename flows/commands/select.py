@@ -18,6 +18,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from flows.arguments import add_json, config_arguments
@@ -78,9 +79,9 @@ def _what_if(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         raise RefusedInput("what-if what? Expected NAME.field=value, such as word_count.minimum=10.")
     selected = newest(given.file)
     config, rules, changes = changed(selected.config, selected.rules, given.overrides)
-    found = what_if(
-        config, rules, selected.clean, selected.measures, selected.labels, selected.corpus, samples=examples
-    )
+    made = selected.clean, selected.measures, selected.labels, selected.corpus, selected.benchmarks
+    with TemporaryDirectory() as scratch:
+        found = what_if(config, rules, *made, Path(scratch), samples=examples)
     report = {
         "artifact": f"select/{selected.corpus.fingerprint}",
         "changes": [vars(change) for change in changes],

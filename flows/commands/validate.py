@@ -8,10 +8,15 @@ textmill validate --explain finetune
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from flows.arguments import add_config, add_json, config_arguments
 from tasks.runtime.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from pipeline_config.pipeline import PipelineConfig
 
 WIDTH = 100
 
@@ -49,8 +54,27 @@ def run(args: argparse.Namespace) -> int:
     plain = config.model_dump(mode="json")
     if args.section:
         plain = {args.section: plain[args.section]}
+    for line in advice(config):
+        print(line, file=sys.stderr)
     print(json.dumps(plain, indent=1) if args.json else yaml.safe_dump(plain, sort_keys=False, width=WIDTH).rstrip())
     return 0
+
+
+def advice(config: PipelineConfig) -> Iterator[str]:
+    """What is allowed, and could be better."""
+    from tasks.dedup.bands import bands_of
+
+    near = config.select.near_duplicates
+    if near is None:
+        return
+    permutations = config.measure.signature.permutations
+    found = bands_of(near, permutations).recall(near.threshold)
+    if found < near.recall:
+        auto = bands_of(near.model_copy(update={"bands": "auto"}), permutations)
+        yield (
+            f"advice: select.near_duplicates.bands={near.bands} finds {found:.1%} of the pairs at Jaccard "
+            f"{near.threshold:g}; bands=auto ({auto.bands} × {auto.rows}) finds {auto.recall(near.threshold):.1%}."
+        )
 
 
 def explained(section: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from tasks.curation.judge import judge
 from tasks.curation.measure import SIGNATURES, TABLE, signature
 from tasks.curation.measures.statistics import statistics
 from tasks.curation.selection import HeldOutTexts
+from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, find_leaks, index_held_out
 from tasks.dedup.shingles import jaccard, shingles
 from tasks.dedup.signatures import band_keys
@@ -68,6 +69,7 @@ def tell_fate(
     corpus: Path,
     *,
     labels: Path | None = None,
+    benchmarks: Path | None = None,
     lid_model: Path | None = None,
     seen_by: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
     seen_before: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
@@ -86,7 +88,8 @@ def tell_fate(
     else:
         text = Path(query).read_text(encoding="utf-8", errors="replace")
         held_out = LabelledData(**_AT, path=labels) if labels else None
-        fate = fate_of_text(text, *made, labels=held_out, lid_model=lid_model)
+        judged_on = RawCorpus(**_AT, path=benchmarks) if benchmarks else None
+        fate = fate_of_text(text, *made, labels=held_out, benchmarks=judged_on, lid_model=lid_model)
         witnesses, remark = [], ""
     head = f'{fate.source or query}  "{fate.excerpt}"'
     seen = Line("seen by", (", ".join(witnesses) or "no model") + (f" ({remark})" if remark else ""))
@@ -125,6 +128,12 @@ def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: M
         note = f"; {copies} documents were dropped as its duplicates" if copies.as_py() else ""
         why = f": {ledger['reason']}" if ledger["step"] == "keep" else ""
         lines.append(Line("select", f"kept{why}{note}"))
+        trimmed = corpus.path / "cuts.parquet"
+        for cut in _rows(trimmed, document) if trimmed.exists() else ():
+            where = reference(cut["matched_id"])
+            lines.append(
+                Line("select", f"{_bytes(cut['bytes'], 0)} from byte {cut['start']} on, which stand in {where}")
+            )
         return _fate(row, "kept", lines)
     lines.append(Line("select", f"dropped: {_dropped(ledger)}"))
     return replace(_fate(row, "dropped", lines), taken_down=ledger["step"] == "drop")
@@ -138,6 +147,7 @@ def fate_of_text(
     *,
     source: str = "",
     labels: LabelledData | None = None,
+    benchmarks: RawCorpus | None = None,
     lid_model: Path | None = None,
 ) -> Fate:
     """What would become of a text, were it the next document of `source`, after all others.
@@ -164,7 +174,7 @@ def fate_of_text(
     lines.append(Line("measure", _measured({name: values[0] for name, values in measured.items()})))
     reasons = [
         *_broken_rules(rules, measured),
-        *(_leaks(config, labels, edited, measure_config.signature.shingle_size) if labels else ()),
+        *(_leaks(config, labels, benchmarks, edited, measure_config.signature.shingle_size) if labels else ()),
         *_repeats(config, measure_config, clean, measures, corpus, edited),
     ]
     lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
@@ -188,8 +198,11 @@ def _broken_rules(rules: tuple[Step, ...], measured: dict[str, Any]) -> Iterator
             yield f"{reason} ({_number(verdict.value[0])}, threshold {_number(verdict.threshold[0])})"
 
 
-def _leaks(config: SelectConfig, labels: LabelledData, text: str, shingle_size: int) -> Iterator[str]:
-    held_out, rule = HeldOutTexts.read(labels.path / "data"), config.decontaminate
+def _leaks(
+    config: SelectConfig, labels: LabelledData, benchmarks: RawCorpus | None, text: str, shingle_size: int
+) -> Iterator[str]:
+    held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
+    rule = config.decontaminate
     index = index_held_out(
         held_out.texts,
         held_out.groups,
@@ -219,8 +232,9 @@ def _repeats(
     kept = np.flatnonzero(pc.equal(pq.read_table(corpus.path / "ledger.parquet", columns=["decision"])[0], "kept"))
     words = pq.read_table(measures.path / TABLE, columns=["shingle_words"])[0].to_numpy()[kept]
     signed, own_words = signature(measure, [text])
-    keys = band_keys(np.load(measures.path / SIGNATURES, mmap_mode="r")[kept], near.bands)
-    shared = (keys == band_keys(signed, near.bands)).any(axis=1)
+    shape = bands_of(near, signed.shape[1])
+    keys = band_keys(np.load(measures.path / SIGNATURES, mmap_mode="r")[kept], *shape)
+    shared = (keys == band_keys(signed, *shape)).any(axis=1)
     short = own_words[0] < near.min_words
     shared &= (words == own_words[0]) if short else (words >= near.min_words)
     own, best = shingles([text], measure.signature.shingle_size), (0.0, "")

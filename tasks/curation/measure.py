@@ -17,8 +17,8 @@ from tasks.corpus.document import count_documents, iter_documents
 from tasks.curation.measures import perplexity
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
-from tasks.dedup.shingles import shingles
 from tasks.dedup.signatures import Signatures, sign
+from tasks.dedup.words import Texts, hash_words
 
 ROWS = 1024  # documents at a time
 TABLE = "measures/measures.parquet"
@@ -44,7 +44,7 @@ def run(
     row = 0
     for batch in iter_documents(documents, columns=["id", "source", "text_digest", "text"], rows=ROWS):
         texts, digests = batch["text"].to_pylist(), batch["text_digest"].to_pylist()
-        signed, shingle_words = signature(config, texts)
+        signed, shingle_words = signature(config, batch["text"])
         signatures[row : row + len(texts)] = signed
         columns: dict[str, NDArray[np.generic]] = {
             **statistics(batch["text"]),
@@ -62,10 +62,10 @@ def run(
     return table
 
 
-def signature(config: MeasureConfig, texts: list[str]) -> tuple[Signatures, NDArray[np.int64]]:
+def signature(config: MeasureConfig, texts: Texts) -> tuple[Signatures, NDArray[np.int64]]:
     """MinHash signatures (N, K) and the number of words as deduplication counts them (N,)."""
-    sets = shingles(texts, config.signature.shingle_size)
-    return sign(sets, config.signature.permutations, config.signature.seed), sets.words
+    words, settings = hash_words(texts), config.signature
+    return sign(words, settings.shingle_size, settings.permutations, settings.seed), words.counts
 
 
 def train_perplexity(config: MeasureConfig, documents: Path) -> tuple[perplexity.ByteModel, perplexity.ByteModel]:

@@ -1,13 +1,14 @@
-"""Select: decisions only. Rules, then decontamination (leak safety first), then exact and near duplicates.
+"""Select: decisions only. Rules, decontamination (leak safety first), exact and near duplicates, repeated passages.
 
 So every duplicate that is dropped names a document that is kept, and no held-out text decides which copy stays.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from math import gcd
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +21,56 @@ from numpy.typing import NDArray
 from pipeline_config.rule_presets import Step, steps
 from pipeline_config.selection import MODEL_RULES, DecontaminateConfig, NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
-from tasks.corpus.document import iter_documents, read_documents, write_documents
+from tasks.corpus.document import iter_documents, read_documents, reference, write_documents
 from tasks.curation.domain import Fitted, cost, fit, write_rules
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
 from tasks.curation.losses import complaint, losses
 from tasks.curation.measure import ROWS, SIGNATURES, TABLE
 from tasks.curation.measures.statistics import statistics
+from tasks.curation.passages import Passages, find_passages
 from tasks.curation.rules.verdict import Measured
+from tasks.dedup.bands import bands_of
 from tasks.dedup.components import components
 from tasks.dedup.containment import NONE, HeldOut, find_leaks, index_held_out
-from tasks.dedup.shingles import Shingles, concatenate, shingles
+from tasks.dedup.scratch import Scratch
 from tasks.dedup.signatures import band_keys
-from tasks.dedup.walk import KEPT, shared_keys, walk
+from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
 from tasks.runtime.errors import RefusedInput, StageFailed
 
-AFTER_RULES = ["decontaminate", "exact", "near"]
+AFTER_RULES = ["decontaminate", "exact", "near", "repeated_passages"]
 """The steps after the rules, in their order."""
+
+CONTAINMENTS = (0.3, 0.5, 0.8)
+"""Shares of a held-out text's n-grams whose cost is shown beside that of the config."""
 
 
 @dataclass(frozen=True)
 class HeldOutTexts:
-    """Labelled validation and test texts; a text's id as in `tasks.corpus.document`."""
+    """Labelled validation and test texts, and benchmarks; a text's id as in `tasks.corpus.document`."""
 
     ids: list[bytes]
     texts: list[str]
     groups: list[int]
     splits: list[str]
+    """`validation`, `test`, or `benchmark NAME`."""
 
     @staticmethod
-    def read(folder: Path) -> HeldOutTexts:
-        """From a `DatasetDict` on disk with columns id (hex), text and group."""
+    def read(folder: Path, benchmarks: Path | None = None) -> HeldOutTexts:
+        """From a `DatasetDict` on disk (columns id in hex, text, group), and of documents, each its own group."""
         rows = [
             (row, split)
             for split in ("validation", "test")
             for row in _labelled(folder / split, ["id", "text", "group"])
         ]
+        named = read_documents(benchmarks, ["id", "source", "text"]).to_pylist() if benchmarks else []
+        groups = [row["group"] for row, _ in rows]
+        first = max(groups, default=-1) + 1
         return HeldOutTexts(
-            ids=[bytes.fromhex(row["id"]) for row, _ in rows],
-            texts=[row["text"] for row, _ in rows],
-            groups=[row["group"] for row, _ in rows],
-            splits=[split for _, split in rows],
+            ids=[bytes.fromhex(row["id"]) for row, _ in rows] + [row["id"] for row in named],
+            texts=[row["text"] for row, _ in rows] + [row["text"] for row in named],
+            groups=groups + list(range(first, first + len(named))),
+            splits=[split for _, split in rows] + [f"benchmark {row['source']}" for row in named],
         )
 
 
@@ -130,8 +140,9 @@ class Funnel:
 class Decided:
     ledger: Ledger
     funnel: Funnel
-    languages: NDArray[np.object_]
-    """(N,) codes."""
+    measured: Measured
+    wanted: NDArray[np.bool_]
+    """(N,) what `keep` lists."""
     rules: tuple[Step, ...]
     """What judged, thresholds as fitted."""
     fitted: tuple[Fitted, ...]
@@ -148,27 +159,31 @@ def run(
     held_out: HeldOutTexts,
     training: list[str],
     out: Path,
+    index_memory: int,
 ) -> dict[str, Any]:
     """Decide about the documents of a folder; write `out/documents`, `out/ledger.parquet` and `out/rules.json` (what
     judged, thresholds as fitted), return the metrics.
 
     `shingle_size` is the number of words that the signatures in `measures` were made with; `training` are the labelled
-    training texts, to which thresholds are fitted and that tell what each rule costs.
+    training texts, to which thresholds are fitted and that tell what each rule costs; `index_memory` the bytes that the
+    index of near-duplicates takes before it goes on in files under `out`.
 
     Raises:
         StageFailed: a step takes more than `config.accept_losses` accepts.
     """
-    decided = decide(config, documents, measures, shingle_size, held_out, training)
+    decided = decide(config, documents, measures, shingle_size, held_out, training, out, index_memory)
     ledger, funnel = decided.ledger, decided.funnel
+    passages = _cut_passages(config, documents, decided, out, index_memory)
+    funnel.check()
     write_rules(decided.rules, out)
     ledger.group(_components(config, measures, ledger.kept))
     ledger.write(out / "ledger.parquet")
-    write_documents(out / "documents", _kept(documents, ledger.kept))
+    write_documents(out / "documents", _kept(documents, ledger.kept, passages))
     return {
-        "account": _account(ledger.kept, funnel.sizes).model_dump(),
+        "account": _account(ledger.kept, funnel.sizes, passages.cut).model_dump(),
         "steps": funnel.steps,
-        "sources": _by_source(np.array(funnel.names, object)[funnel.sources], ledger.kept, funnel.sizes),
-        "languages": _languages(decided.languages, ledger.kept),
+        "sources": _by_source(np.array(funnel.names, object)[funnel.sources], ledger.kept, funnel.sizes, passages.cut),
+        "languages": _languages(decided.measured["language"], ledger.kept),
         "decontamination": decided.decontamination,
         "fitted": [asdict(one) for one in decided.fitted],
         **({"listed": decided.listed} if decided.listed else {}),
@@ -182,6 +197,8 @@ def decide(
     shingle_size: int,
     held_out: HeldOutTexts,
     training: list[str],
+    scratch_folder: Path,
+    index_memory: int,
     *,
     rules: tuple[Step, ...] | None = None,
     before: Before | None = None,
@@ -210,24 +227,25 @@ def decide(
     if guarded:  # before the costly steps
         funnel.check()
     decontaminated = _decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel, before)
-    _drop_duplicates(config, documents, measures, measured, shingle_size, funnel, wanted)
+    with Scratch(scratch_folder, index_memory) as scratch:
+        _drop_duplicates(config, documents, measures, measured, shingle_size, funnel, wanted, scratch)
     if guarded:
         funnel.check()
     ledger.keep(np.flatnonzero(wanted & ledger.kept), "keep", reason="listed in select.keep")
-    return Decided(ledger, funnel, measured["language"], rules, fitted, decontaminated, listed)
+    return Decided(ledger, funnel, measured, wanted, rules, fitted, decontaminated, listed)
 
 
 def _components(config: SelectConfig, measures: Path, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     """`components` of the kept documents, by the bands that near-duplicates are (or would by default be) found by."""
     signatures = np.load(measures / SIGNATURES, mmap_mode="r")
-    bands = (config.near_duplicates or NearDuplicatesConfig()).bands
-    return components(band_keys(signatures[kept], gcd(bands, signatures.shape[1])))
+    shape = bands_of(config.near_duplicates or NearDuplicatesConfig(bands="auto"), signatures.shape[1])
+    return components(band_keys(signatures[kept], shape.bands, shape.rows))
 
 
 def check_bands(config: SelectConfig, permutations: int) -> None:
     """Refuse bands that signatures of so many values cannot be cut into."""
     near = config.near_duplicates
-    if near and permutations % near.bands:
+    if near and near.bands != "auto" and permutations % near.bands:
         raise RefusedInput(
             f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
             f"{permutations}; take a divisor."
@@ -281,7 +299,8 @@ def _decontaminate(
     held_out: HeldOutTexts,
     funnel: Funnel,
     before: Before | None,
-) -> dict[str, int]:
+) -> dict[str, Any]:
+    """Drop what leaks. Returns figures: documents that hold a text of each split, and the cost of other thresholds."""
     ledger = funnel.ledger
     leaking = before.repeat(ledger) if before else np.zeros(len(ledger.kept), bool)
     unknown = ledger.kept & ~before.judged if before else ledger.kept
@@ -293,11 +312,15 @@ def _decontaminate(
         boilerplate_groups=config.boilerplate_groups,
         shingle_size=shingle_size,
     )
+    shares, alike = np.zeros(len(ledger.kept)), np.zeros(len(ledger.kept), bool)
+    hits: Counter[str] = Counter()
     for rows, texts in _texts(documents, unknown):
         leaks = find_leaks(index, texts, share=config.containment, jaccard=config.jaccard)
+        shares[rows], alike[rows] = leaks.share, leaks.jaccard >= config.jaccard
         found = np.flatnonzero(leaks.text != NONE)
         by_share = leaks.share[found] >= config.containment
         splits = [held_out.splits[text] for text in leaks.text[found]]
+        hits.update(splits)
         reasons = [
             f"leak: holds n-grams of a {split} text" if share else f"leak: resembles a {split} text"
             for split, share in zip(splits, by_share, strict=True)
@@ -313,7 +336,16 @@ def _decontaminate(
         )
         leaking[rows[found]] = True
     funnel.add("decontaminate", leaking)
-    return {"held_out_texts": len(held_out.texts), "boilerplate_ngrams": index.boilerplate}
+    costs = [(containment, alike | (shares >= containment)) for containment in CONTAINMENTS]
+    return {
+        "held_out_texts": len(held_out.texts),
+        "boilerplate_ngrams": index.boilerplate,
+        "hits": dict(sorted(hits.items())),
+        "cost": [
+            {"containment": containment, "documents": int(lost.sum()), "bytes": int(funnel.sizes[lost].sum())}
+            for containment, lost in costs
+        ],
+    }
 
 
 def _drop_duplicates(
@@ -324,6 +356,7 @@ def _drop_duplicates(
     shingle_size: int,
     funnel: Funnel,
     wanted: NDArray[np.bool_],
+    scratch: Scratch,
 ) -> None:
     """One document of each text goes on the walk; when it is dropped there, so are its copies, but none of `wanted`."""
     ledger = funnel.ledger
@@ -332,19 +365,20 @@ def _drop_duplicates(
     if config.exact_duplicates:
         keeper[order] = _first_of_equal(_digests(documents), order)
     leaders = order[keeper[order] == order]
-    twin, similarity = np.full(len(keeper), KEPT, np.int64), np.zeros(len(keeper))
-    if config.near_duplicates:
-        near = config.near_duplicates
-        twin, similarity = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size)
+    walked = Walked(np.full(len(keeper), KEPT, np.int64), np.zeros(len(keeper)))
+    figures: dict[str, Any] = {}
+    near = config.near_duplicates
+    if near:
+        walked, figures = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size, scratch)
     ids = np.array(ledger.table()["id"].to_pylist(), object)
 
-    final = twin[keeper]
+    final = walked.matched[keeper]
     is_near = ledger.kept & ~wanted & (final != KEPT)
     is_exact = ledger.kept & ~wanted & (final == KEPT) & (keeper != np.arange(len(keeper)))
     exact, near_rows = np.flatnonzero(is_exact), np.flatnonzero(is_near)
     ledger.drop(exact, "exact", reason="exact duplicate", matched=ids[keeper[exact]], jaccard=1.0)
-    scores = similarity[keeper[near_rows]]
-    threshold = config.near_duplicates.threshold if config.near_duplicates else np.nan
+    scores = walked.jaccard[keeper[near_rows]]
+    threshold = near.threshold if near else np.nan
     ledger.drop(
         near_rows,
         "near",
@@ -355,7 +389,9 @@ def _drop_duplicates(
         jaccard=scores,
     )
     funnel.add("exact", is_exact)
-    funnel.add("near", is_near)
+    for bucket in figures.get("large_buckets", ()):
+        bucket["first"] = reference(ids[bucket["first"]])
+    funnel.add("near", is_near, **figures)
 
 
 def _near(
@@ -365,28 +401,54 @@ def _near(
     words: NDArray[np.int64],
     leaders: NDArray[np.int64],
     shingle_size: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The walk over `leaders`, in their order. Returns for every document its kept twin, or `KEPT`, and the Jaccard.
-
-    Only texts that share a band with another, and short ones, are shingled.
-    """
-    twin, similarity = np.full(len(words), KEPT, np.int64), np.zeros(len(words))
+    scratch: Scratch,
+) -> tuple[Walked, dict[str, Any]]:
+    """The walk over `leaders`, in their order, and its figures."""
     signatures = np.load(measures / SIGNATURES, mmap_mode="r")
-    keys = np.zeros((len(words), config.bands), np.uint64)
-    keys[leaders] = band_keys(signatures[leaders], config.bands)
-    long = words >= config.min_words
-    wanted = np.zeros(len(words), bool)
-    wanted[leaders] = ~long[leaders]
-    wanted |= shared_keys(keys, leaders[long[leaders]]).any(axis=1)
-    sets: Shingles = concatenate([shingles(texts, shingle_size) for _, texts in _texts(documents, wanted)])
-    rows = np.flatnonzero(wanted)
-    place = np.full(len(words), -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    order = place[leaders]
-    walked = walk(order[order >= 0], sets, keys[rows], threshold=config.threshold, minimum_words=config.min_words)
-    dropped = walked.matched != KEPT
-    twin[rows[dropped]], similarity[rows[dropped]] = rows[walked.matched[dropped]], walked.jaccard[dropped]
-    return twin, similarity
+    shape = bands_of(config, signatures.shape[1])
+    walked = find_near_duplicates(
+        leaders,
+        words,
+        signatures,
+        partial(_texts, documents),
+        scratch,
+        shape=shape,
+        shingle_size=shingle_size,
+        threshold=config.threshold,
+        minimum_words=config.min_words,
+        max_bucket=config.max_bucket,
+    )
+    figures = {
+        "bands": shape.bands,
+        "rows": shape.rows,
+        "recall": [list(point) for point in shape.curve()],
+        "candidates": walked.candidates,
+        "verified_pairs": walked.verified,
+        "large_buckets": [vars(bucket) for bucket in walked.large],
+    }
+    return walked, figures
+
+
+def _cut_passages(config: SelectConfig, documents: Path, decided: Decided, out: Path, memory: int) -> Passages:
+    """Find passages that repeat others, and drop documents of which nothing else is left; `_kept` cuts the rest."""
+    ledger, funnel = decided.ledger, decided.funnel
+    settings, none = config.repeated_passages, Passages.none(len(ledger.kept))
+    if settings is None:
+        return none
+    ids = ledger.table()["id"].combine_chunks()
+    order = _order(config, decided.measured, ledger.kept, decided.wanted)
+    found = find_passages(settings, partial(_texts, documents, ledger.kept.copy()), order, ids, out, memory)
+    figures = found.figures(funnel.sizes, report_only=settings.report_only)
+    taken = none if settings.report_only else found
+    emptied = np.flatnonzero(taken.emptied)
+    matched = _objects([ids[taken.cuts[row][0].document].as_py() for row in emptied.tolist()])
+    ledger.drop(emptied, "repeated_passages", reason="all of it stands in other documents", matched=matched)
+    taken.cut[emptied] = 0
+    funnel.add("repeated_passages", taken.emptied, **figures)
+    funnel.steps[-1]["bytes"] += int(taken.cut.sum())
+    if not settings.report_only:
+        found.write(out / "cuts.parquet", ids)
+    return taken
 
 
 def _order(
@@ -412,20 +474,20 @@ def _digests(documents: Path) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(column.to_pylist()), np.uint64).reshape(-1, 2)
 
 
-def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], list[str]]]:
+def _texts(documents: Path, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], pa.Array]]:
     """Row numbers and texts of the wanted documents, batch by batch."""
     row = 0
     for batch in iter_documents(documents, columns=["text"], rows=ROWS):
         chosen = np.flatnonzero(wanted[row : row + batch.num_rows])
         if len(chosen):
-            yield row + chosen, batch["text"].take(pa.array(chosen)).to_pylist()
+            yield row + chosen, batch["text"].take(pa.array(chosen))
         row += batch.num_rows
 
 
-def _kept(documents: Path, kept: NDArray[np.bool_]) -> Iterator[pa.RecordBatch]:
+def _kept(documents: Path, kept: NDArray[np.bool_], passages: Passages) -> Iterator[pa.RecordBatch]:
     row = 0
     for batch in iter_documents(documents):
-        yield batch.filter(pa.array(kept[row : row + batch.num_rows]))
+        yield passages.applied(batch, row).filter(pa.array(kept[row : row + batch.num_rows]))
         row += batch.num_rows
 
 
@@ -438,24 +500,25 @@ def _languages(codes: NDArray[np.object_], kept: NDArray[np.bool_]) -> dict[str,
     return found | ({"other": rest} if rest else {})
 
 
-def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Account:
+def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64], cut: NDArray[np.int64]) -> Account:
     return Account(
         documents_in=len(kept),
         documents_kept=int(kept.sum()),
         documents_dropped=int((~kept).sum()),
         bytes_in=int(sizes.sum()),
-        bytes_kept=int(sizes[kept].sum()),
+        bytes_kept=int(sizes[kept].sum() - cut.sum()),
         bytes_dropped=int(sizes[~kept].sum()),
+        bytes_cut=int(cut.sum()),
     ).check()
 
 
 def _by_source(
-    sources: NDArray[np.object_], kept: NDArray[np.bool_], sizes: NDArray[np.int64]
+    sources: NDArray[np.object_], kept: NDArray[np.bool_], sizes: NDArray[np.int64], cut: NDArray[np.int64]
 ) -> dict[str, dict[str, int]]:
     names = pc.unique(pa.array(sources)).sort().to_pylist()
     return {
         name: {
-            **_account(kept[sources == name], sizes[sources == name]).model_dump(
+            **_account(kept[sources == name], sizes[sources == name], cut[sources == name]).model_dump(
                 include={"documents_in", "documents_kept", "bytes_in", "bytes_kept"}
             )
         }

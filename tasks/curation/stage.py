@@ -62,16 +62,26 @@ def measure(ctx: Context, config: MeasureConfig, clean: CleanCorpus, lid_model: 
 
 
 @stage("select", version=2)
-def select(ctx: Context, config: SelectConfig, clean: CleanCorpus, measures: Measures, labels: LabelledData) -> Corpus:
-    """Decide about every document: rules, decontamination against validation and test texts of `labels`, duplicates."""
+def select(
+    ctx: Context,
+    config: SelectConfig,
+    clean: CleanCorpus,
+    measures: Measures,
+    labels: LabelledData,
+    benchmarks: RawCorpus | None = None,
+) -> Corpus:
+    """Decide about every document: rules, decontamination, duplicates.
+
+    Held out are the validation and test texts of `labels`, and all texts of `benchmarks`.
+    """
     from tasks.curation.selection import HeldOutTexts, check_bands, run, training_texts
 
     signature = MeasureConfig.model_validate(measures.config).signature
     check_bands(config, signature.permutations)
-    held_out = HeldOutTexts.read(labels.path / "data")
+    held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
     documents = clean.path / "documents"
-    training = training_texts(labels.path / "data")
-    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out)
+    training, memory = training_texts(labels.path / "data"), ctx.settings.index_memory
+    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out, memory)
     account = metrics["account"]
     for name, listed in metrics.get("listed", {}).items():
         missing = listed["listed"] - listed["found"]

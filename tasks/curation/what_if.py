@@ -8,6 +8,7 @@ Nothing is measured, trained, fitted or written, so the answer is what `select` 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from pipeline_config.rule_presets import Step
 from pipeline_config.selection import SelectConfig
 from tasks.corpus.document import documents_at, reference
 from tasks.curation.selection import Before, HeldOutTexts, check_bands, decide, training_texts
-from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures
+from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput
 
 MOVES = ("kept to dropped", "dropped to kept", "dropped by another step")
 EXCERPT = 400
+INDEX_MEMORY = 1 << 30
+"""Bytes that the index of near-duplicates takes before it goes on in files."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +66,25 @@ def what_if(
     measures: Measures,
     labels: LabelledData,
     corpus: Corpus,
+    benchmarks: RawCorpus | None,
+    scratch: Path,
     *,
     samples: int,
 ) -> WhatIf:
     """What `config` would move against the selection `corpus`, which was made from the other artifacts.
 
-    `rules` judge, as they are, in place of those of the config.
+    `rules` judge, as they are, in place of those of the config; `scratch` is an empty folder.
 
     Raises:
         RefusedInput: the bands do not fit the signatures, or a source is named that is none.
     """
     old, signature = SelectConfig.model_validate(corpus.config), measures.config["signature"]
     check_bands(config, signature["permutations"])
+    if config.repeated_passages and not config.repeated_passages.report_only:
+        raise RefusedInput(
+            "select.repeated_passages cuts texts; what-if answers for steps that take whole documents. "
+            "Add repeated_passages.report_only=true, or make the change in a run."
+        )
     named = {*config.priority, *(name for step in rules for name in step.rule.sources)}
     before_named = {*old.priority, *(name for rule in old.rules for name in rule.sources)}
     unknown = named - before_named - set(corpus.metrics["sources"])
@@ -89,8 +99,10 @@ def what_if(
         clean.path / "documents",
         measures.path,
         signature["shingle_size"],
-        HeldOutTexts.read(labels.path / "data"),
+        HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None),
         training_texts(labels.path / "data"),
+        scratch,
+        INDEX_MEMORY,
         rules=rules,
         before=Before(before) if config.decontaminate == old.decontaminate else None,
         guarded=False,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tasks.dedup.shingles import Hashes
+from tasks.dedup.words import Hashes
 
 
 def components(keys: Hashes) -> NDArray[np.int64]:

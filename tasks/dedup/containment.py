@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.dedup.shingles import Hashes, Offsets, Runs, Shingles, distinct, ngrams, ranges, shingles_of, word_runs
+from tasks.dedup import kernels
+from tasks.dedup.shingles import distinct, ngrams, ranges, shingles_of
+from tasks.dedup.words import Hashes, Offsets, Texts, Words, hash_words
 
 NONE = -1
 
@@ -44,8 +46,21 @@ class Postings:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
         place = np.minimum(np.searchsorted(self.values, values), len(self.values) - 1)
         hit = self.values[place] == values
-        document = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[hit]
-        place = place[hit]
+        return self.count(np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[hit], place[hit], texts)
+
+    def find(self, words: Words, lengths: Sequence[int], *, whole: bool) -> tuple[Offsets, Offsets]:
+        """The n-grams of documents that stand here: (document, place in `values`), each pair once.
+
+        Of a document of fewer words than a length it is the `whole` that is looked up, or nothing.
+        """
+        flags = np.zeros(1 << max(16, min(24, len(self.values).bit_length() + 4)), np.uint8)
+        flags[self.values & np.uint64(len(flags) - 1)] = 1
+        sizes = np.array(lengths, np.int64)
+        document, place = kernels.find_ngrams(words.hashes, words.offsets, sizes, whole, self.values, flags)
+        return document, place
+
+    def count(self, document: Offsets, place: Offsets, texts: int) -> tuple[Offsets, Offsets, Offsets]:
+        """(document, text, values that they share) from pairs (document, place in `values`)."""
         counts = self.offsets[place + 1] - self.offsets[place]
         pairs = np.repeat(document, counts) * texts + self.texts[ranges(self.offsets[place], counts)]
         pairs, common = np.unique(pairs, return_counts=True)
@@ -93,7 +108,7 @@ def index_held_out(
     shingle_size: int,
 ) -> HeldOut:
     """Index held-out texts; `groups` says which of them belong together."""
-    tokens = word_runs(texts)
+    tokens = hash_words(texts)
     sets = shingles_of(tokens, shingle_size)
     counts = tokens.counts
     full, offsets = distinct(*ngrams(tokens, size))
@@ -115,27 +130,26 @@ def index_held_out(
     )
 
 
-def find_leaks(held_out: HeldOut, texts: Sequence[str], *, share: float, jaccard: float) -> Leaks:
+def find_leaks(held_out: HeldOut, texts: Texts, *, share: float, jaccard: float) -> Leaks:
     """Look for held-out texts in documents: leaks hold ≥ `share` of a text's n-grams or have a Jaccard ≥ `jaccard`."""
-    tokens = word_runs(texts)
-    document, text, common = held_out.grams.shared(*_grams_of(tokens, held_out.lengths), held_out.count)
-    by_share = _best(document, text, common / held_out.gram_counts[text], len(texts))
-    sets: Shingles = shingles_of(tokens, held_out.shingle_size)
-    document, text, common = held_out.shingles.shared(sets.values, sets.offsets, held_out.count)
-    union = np.diff(sets.offsets)[document] + held_out.shingle_counts[text] - common
-    by_jaccard = _best(document, text, common / union, len(texts))
+    tokens = hash_words(texts)
+    grams, sets = held_out.grams, held_out.shingles
+    document, text, common = grams.count(*grams.find(tokens, held_out.lengths, whole=False), held_out.count)
+    by_share = _best(document, text, common / held_out.gram_counts[text], len(tokens.offsets) - 1)
+    document, text, common = sets.count(*sets.find(tokens, [held_out.shingle_size], whole=True), held_out.count)
+    union = _set_sizes(tokens, document, held_out.shingle_size) + held_out.shingle_counts[text] - common
+    by_jaccard = _best(document, text, common / union, len(tokens.offsets) - 1)
     found = np.where(by_jaccard[1] >= jaccard, by_jaccard[0], NONE)
     found = np.where(by_share[1] >= share, by_share[0], found)
     return Leaks(found, by_share[1], by_jaccard[1])
 
 
-def _grams_of(tokens: Runs, lengths: tuple[int, ...]) -> tuple[Hashes, Offsets]:
-    """The distinct n-grams of several lengths of each text."""
-    parts = [ngrams(tokens, length) for length in lengths]
-    owners = np.concatenate([np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) for _, offsets in parts])
-    values = np.concatenate([values for values, _ in parts])
-    order = np.argsort(owners, kind="stable")
-    return distinct(values[order], np.searchsorted(owners[order], np.arange(len(tokens.offsets))))
+def _set_sizes(tokens: Words, documents: Offsets, size: int) -> Offsets:
+    """How many distinct shingles each of `documents` (with repeats) has."""
+    own, place = np.unique(documents, return_inverse=True)
+    counts = tokens.counts[own]
+    part = Words(tokens.hashes[ranges(tokens.offsets[own], counts)], np.concatenate(([0], np.cumsum(counts))))
+    return np.diff(shingles_of(part, size).offsets)[place]
 
 
 def _in_many_groups(values: Hashes, groups: Offsets, limit: int) -> Hashes:

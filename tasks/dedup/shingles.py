@@ -1,17 +1,13 @@
-"""Words, n-grams and shingle sets of many texts at once, as 64-bit hashes in NumPy arrays.
+"""Word n-grams and shingle sets of many texts at once, as 64-bit hashes in arrays.
 
-Text is normalised to NFC and lower case. A *word* is a run of letters, marks, decimal digits or `_`; each Han, Kana,
-Thai, Lao or Khmer code point is a word. The *shingles* of a text are the set of its word n-grams; a text with fewer
-than n words has one shingle, the whole of it. Hashes stand for words and n-grams: among 10⁹ of them two different ones
-agree with a probability below 3 %, and a Jaccard of such sets is taken as exact.
-
-A run of code points c_0 … c_k hashes to Σ mix(c_i)·B^i (mod 2⁶⁴), taken as a difference of prefix sums, so that all
-words of a batch cost a few array operations (Karp & Rabin 1987, rolling polynomial hashes).
+The *shingles* of a text are the set of its word n-grams (words as in `tasks.dedup.words`); a text with fewer than n
+words has one shingle, the whole of it. Hashes stand for words and n-grams: among 10⁹ of them two different ones agree
+with a probability below 3 %, and a Jaccard of such sets is taken as exact. An n-gram of words h_0 … h_k hashes to
+mix(Σ h_i·W^i) modulo 2⁶⁴ (Karp & Rabin 1987, rolling polynomial hashes).
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -19,42 +15,18 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Hashes = NDArray[np.uint64]
-Offsets = NDArray[np.int64]
-
-_CHARACTER_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2⁶⁴
-_WORD_BASE = 0xD1342543DE82EF95
-_EACH_A_WORD = (  # blocks of Thai, Lao, Khmer, Kana and Han
-    (0x0E00, 0x0EFF),
-    (0x1780, 0x17FF),
-    (0x3005, 0x3007),
-    (0x3040, 0x30FF),
-    (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x1B000, 0x1B16F),
-    (0x20000, 0x3FFFD),
-)
-SEPARATOR, WORD, SINGLE = 0, 1, 2
+from tasks.dedup.kernels import CHARACTER_BASE, SEPARATOR, SINGLE, WORD, WORD_BASE
+from tasks.dedup.words import Hashes, Offsets, Texts, Words, hash_words
 
 
 @dataclass(frozen=True)
-class Runs:
-    """Words (or lines) of N texts, W in all."""
+class Runs(Words):
+    """Words that end at white space, or lines, of N texts, and where they stand."""
 
-    hashes: Hashes
-    """(W,)"""
     starts: Offsets
     """(W,) in code points of the texts joined by one line feed."""
     lengths: Offsets
     """(W,) code points."""
-    offsets: Offsets
-    """(N + 1,): the runs of text i are `offsets[i]:offsets[i + 1]`."""
-
-    @property
-    def counts(self) -> Offsets:
-        return np.diff(self.offsets)
 
     @property
     def texts(self) -> Offsets:
@@ -80,15 +52,6 @@ class Shingles:
         return self.values[self.offsets[text] : self.offsets[text + 1]]
 
 
-def normalise(text: str) -> str:
-    return unicodedata.normalize("NFC", text).lower()
-
-
-def word_runs(texts: Sequence[str]) -> Runs:
-    """The words of texts, normalised."""
-    return runs([normalise(text) for text in texts], word_classes())
-
-
 def runs(texts: Sequence[str], classes: NDArray[np.uint8]) -> Runs:
     """Split texts at code points of class `SEPARATOR` (line feed among them); a `SINGLE` one is a run by itself."""
     codes = np.frombuffer("\n".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -99,18 +62,18 @@ def runs(texts: Sequence[str], classes: NDArray[np.uint8]) -> Runs:
         begins = begins | (word & np.concatenate(([True], ~word[:-1])))
         ends = ends | (word & np.concatenate((~word[1:], [True])))
     starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
-    power, inverse = _powers(_CHARACTER_BASE, len(codes))
+    power, inverse = _powers(CHARACTER_BASE, len(codes))
     prefix = np.zeros(len(codes) + 1, np.uint64)
     np.cumsum(mix(codes.astype(np.uint64)) * power[: len(codes)], out=prefix[1:])
     hashes = mix((prefix[stops] - prefix[starts]) * inverse[starts])
     borders = np.cumsum([0, *(len(text) + 1 for text in texts)])
-    return Runs(hashes, starts, stops - starts, np.searchsorted(starts, borders))
+    return Runs(hashes, np.searchsorted(starts, borders), starts, stops - starts)
 
 
-def ngrams(tokens: Runs, size: int) -> tuple[Hashes, Offsets]:
+def ngrams(tokens: Words, size: int) -> tuple[Hashes, Offsets]:
     """Hashes of all n-grams of each text in order, and their offsets (N + 1,). A shorter text has none."""
     hashes, offsets = tokens.hashes, tokens.offsets
-    power, _ = _powers(_WORD_BASE, size)
+    power, _ = _powers(WORD_BASE, size)
     reach = max(0, len(hashes) - size + 1)
     total = np.zeros(reach, np.uint64)
     for k in range(size):
@@ -120,21 +83,21 @@ def ngrams(tokens: Runs, size: int) -> tuple[Hashes, Offsets]:
     return mix(total[inside]), np.concatenate(([0], np.cumsum(counts)))
 
 
-def whole_hashes(tokens: Runs) -> Hashes:
+def whole_hashes(tokens: Words) -> Hashes:
     """For each text the n-gram hash of all its words together. (N,)"""
     counts = tokens.counts
-    power, _ = _powers(_WORD_BASE, int(counts.max(initial=0)))
+    power, _ = _powers(WORD_BASE, int(counts.max(initial=0)))
     weighted = tokens.hashes * power[ranges(np.zeros_like(counts), counts)]
     prefix = np.concatenate((np.zeros(1, np.uint64), np.cumsum(weighted)))
     return mix(prefix[tokens.offsets[1:]] - prefix[tokens.offsets[:-1]])
 
 
-def shingles(texts: Sequence[str], size: int = 5) -> Shingles:
+def shingles(texts: Texts, size: int = 5) -> Shingles:
     """The shingle sets of texts, as the module's docstring defines them."""
-    return shingles_of(word_runs(texts), size)
+    return shingles_of(hash_words(texts), size)
 
 
-def shingles_of(tokens: Runs, size: int) -> Shingles:
+def shingles_of(tokens: Words, size: int) -> Shingles:
     """The shingle sets of texts whose words are known."""
     values, offsets = ngrams(tokens, size)
     whole, counts = whole_hashes(tokens), tokens.counts
@@ -192,19 +155,6 @@ def mix(values: Hashes) -> Hashes:
 
 
 @cache
-def word_classes() -> NDArray[np.uint8]:
-    """The class of every code point where words of letters, marks, digits and `_` are wanted."""
-    category = unicodedata.category
-    table = np.fromiter(
-        ((c := category(chr(code)))[0] in "LM" or c == "Nd" for code in range(0x110000)), np.uint8, 0x110000
-    )
-    table[ord("_")] = WORD
-    for first, last in _EACH_A_WORD:
-        table[first : last + 1] *= SINGLE
-    return table
-
-
-@cache
 def whitespace_classes() -> NDArray[np.uint8]:
     """The class of every code point where words end at white space only, as `str.split` sees it."""
     table = np.ones(0x110000, np.uint8)
@@ -220,9 +170,9 @@ def line_classes() -> NDArray[np.uint8]:
     return table
 
 
-def _powers(base: int, count: int) -> tuple[Hashes, Hashes]:
+def _powers(base: np.uint64, count: int) -> tuple[Hashes, Hashes]:
     """The powers of `base` and of its inverse modulo 2⁶⁴, at least `count` of them."""
-    return _power_table(base, 1 << max(12, count.bit_length()))
+    return _power_table(int(base), 1 << max(12, count.bit_length()))
 
 
 @lru_cache(maxsize=4)

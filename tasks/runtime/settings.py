@@ -15,6 +15,8 @@ class Settings:
 
     workers: int = 0
     """Processes or threads a stage may use; 0 = the CPU cores this process may run on."""
+    index_memory: int = 1 << 30
+    """Bytes of memory that the index of near-duplicates may take; what is beyond lies in files of the work folder."""
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu` or `cuda`."""
     micro_batch_size: int = 0

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "prefect", "mlflow", "datasets", "sklearn", "pyarrow", "numpy", "onnxruntime")
+HEAVY = (
+    "torch",
+    "transformers",
+    "prefect",
+    "mlflow",
+    "datasets",
+    "sklearn",
+    "pyarrow",
+    "numpy",
+    "numba",
+    "onnxruntime",
+)
 PROGRAM = """
 import sys
 from flows.__main__ import main

@@ -13,9 +13,9 @@ import pytest
 
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
-from pipeline_config.selection import SelectConfig
+from pipeline_config.selection import RepeatedPassagesConfig, SelectConfig
 from tasks.corpus.account import Account
-from tasks.corpus.document import document_id, read_documents, reference
+from tasks.corpus.document import document_id, read_documents, reference, text_digest
 from tasks.curation import measure as measure_module
 from tasks.curation import selection as selection_module
 from tasks.curation.domain import read_rules
@@ -116,6 +116,66 @@ def test_the_ledger_gives_value_threshold_and_match(road: Callable[..., SimpleNa
     assert rows["near"]["jaccard"] == rows["near"]["value"] >= 0.8 == rows["near"]["threshold"]
     assert rows["exact"]["jaccard"] == 1
     assert (rows[None]["decision"], rows[None]["reason"], rows[None]["value"]) == ("kept", None, None)
+
+
+def test_what_holds_a_benchmark_text_is_left_out_and_the_cost_of_other_shares_is_told(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+):
+    """Of 100 13-grams of the benchmark text the documents hold 100, 40 and none."""
+    words = [f"word{n}" for n in range(112)]
+    whole, part, none = " ".join(words), " ".join(words[:52]), " ".join(f"other{n}" for n in range(60))
+    benchmarks = raw(("exam", [f"{whole} again"]))
+    cleaned = run_stage(clean, CleanConfig(edits=()), raw(("docs", [whole, part, none])))
+    measured = run_stage(measure, MeasureConfig(), cleaned, lid_model)
+    selected = run_stage(select, SelectConfig(rules=()), cleaned, measured, labels(), benchmarks)
+    (row,) = [row for row in pq.read_table(selected.path / "ledger.parquet").to_pylist() if row["step"]]
+    assert (row["id"], row["reason"]) == (document_id("docs", b"0"), "leak: holds n-grams of a benchmark exam text")
+    assert row["matched_id"] == document_id("exam", b"0")
+    figures = selected.metrics["decontamination"]
+    assert figures["hits"] == {"benchmark exam": 1}
+    both, one = len(whole) + len(part), len(whole)
+    assert [tuple(cost.values()) for cost in figures["cost"]] == [(0.3, 2, both), (0.5, 1, one), (0.8, 1, one)]
+    folders = [artifact.path for artifact in (cleaned, measured, selected)]
+    file = folders[0].parent / "text.txt"
+    file.write_text(whole)
+    found = tell_fate(str(file), folders[0], *folders, labels=labels().path, benchmarks=benchmarks.path)
+    assert any("leak of the benchmark exam text" in line["text"] for line in found["stages"])
+
+
+def test_passages_of_other_documents_are_cut_and_accounted_for(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+):
+    """The longest document comes first. Of the second the end is cut; of the third nothing is left."""
+    passage = " ".join(f"word{n}" for n in range(60))
+    longest, second = f"{passage} and {' '.join(f'own{n}' for n in range(90))}", f"Of ours: é {passage}"
+    third = passage
+    cleaned = run_stage(clean, CleanConfig(edits=()), raw(("docs", [longest, second, third])))
+    measured = run_stage(measure, MeasureConfig(), cleaned, lid_model)
+
+    def selected(**fields: Any) -> Any:
+        config = SelectConfig(rules=(), near_duplicates=None, repeated_passages=RepeatedPassagesConfig(**fields))
+        return run_stage(select, config, cleaned, measured, labels())
+
+    shown, cut = selected(), selected(report_only=False)
+    step = shown.metrics["steps"][-1]
+    assert (step["documents"], step["bytes"], step["report_only"]) == (0, 0, True)
+    assert step["alone"] == {"documents": 1, "bytes": 2 * len(passage)}
+    assert [(sample["bytes"], sample["text"]) for sample in step["samples"]] == [(len(passage), passage[:300])] * 2
+    assert read_documents(shown.path / "documents").num_rows == 3
+
+    rows = {row["id"]: row for row in read_documents(cut.path / "documents").to_pylist()}
+    name = document_id("docs", b"1")
+    assert {row["text"] for row in rows.values()} == {longest, "Of ours: é "}
+    assert rows[name]["text_digest"] == text_digest("Of ours: é ")
+    account = cut.metrics["account"]
+    Account(**account).check()
+    assert (account["documents_dropped"], account["bytes_cut"]) == (1, len(passage))
+    assert cut.metrics["steps"][-1]["bytes"] == account["bytes_dropped"] + account["bytes_cut"] == 2 * len(passage)
+    (dropped,) = [row for row in pq.read_table(cut.path / "ledger.parquet").to_pylist() if row["step"]]
+    assert (dropped["id"], dropped["matched_id"]) == (document_id("docs", b"2"), document_id("docs", b"0"))
+    rawest = raw(("docs", [longest, second, third]))
+    told = fate_of_document(reference(name), rawest, cleaned, measured, cut).lines[-1].text
+    assert told == f"−{len(passage)} bytes from byte 12 on, which stand in {reference(document_id('docs', b'0'))}"
 
 
 def test_priority_decides_which_twin_stays(road: Callable[..., SimpleNamespace]):

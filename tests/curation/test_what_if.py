@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,7 +76,9 @@ def made(run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any) -
 
 def asked(made: SimpleNamespace, config: dict[str, Any], before: Any, samples: int) -> WhatIf:
     wanted = SelectConfig.model_validate(config)
-    return what_if(wanted, steps(wanted.rules), made.clean, made.measures, made.labels, before, samples=samples)
+    with TemporaryDirectory() as scratch:
+        artifacts = made.clean, made.measures, made.labels, before, None
+        return what_if(wanted, steps(wanted.rules), *artifacts, Path(scratch), samples=samples)
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -129,7 +133,7 @@ def test_known_leaks_are_not_looked_for_again(made: SimpleNamespace, monkeypatch
     find = selection.find_leaks
 
     def counted(index: Any, texts: Any, **more: Any) -> Any:
-        compared.extend(texts)
+        compared.extend(texts.to_pylist())
         return find(index, texts, **more)
 
     before = made.select(BASE)

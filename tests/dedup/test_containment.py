@@ -102,3 +102,56 @@ def test_of_a_short_text_the_whole_must_occur():
 def test_a_text_of_a_few_words_leaks_only_as_a_document_of_its_own():
     assert leak_of("the root account has no hardware token at all", ["root account"]) == NONE
     assert leak_of("Root account.", ["root account"]) == 0
+
+
+class Planted:
+    """200 held-out texts of 30 to 300 words, a third of them behind one of three notices that 30 texts share."""
+
+    def __init__(self) -> None:
+        self.random = np.random.default_rng(11)
+        self.notices = [self.text(40) for _ in range(3)]
+        self.own = [self.text(int(length)) for length in self.random.integers(30, 300, 200)]
+        self.held_out = [f"{self.notices[i % 3]} {own}" if i < 90 else own for i, own in enumerate(self.own)]
+        self.index = index_held_out(
+            self.held_out,
+            list(range(200)),
+            size=13,
+            minimum_words=5,
+            boilerplate_groups=10,
+            shingle_size=5,
+        )
+
+    def text(self, words: int) -> str:
+        """Words as frequent as in a language (Zipf)."""
+        return " ".join(f"w{n}" for n in self.random.zipf(1.3, words) % 5000)
+
+    def edited(self, text: str, share: float) -> str:
+        words = text.split()
+        for place in self.random.choice(len(words), int(share * len(words)), replace=False):
+            words[place] = "edited"
+        return " ".join(words)
+
+    def found(self, documents: list[str]) -> np.ndarray:
+        """Which documents leak the text of their own number."""
+        leaks = find_leaks(self.index, documents, share=0.5, jaccard=0.8)
+        return leaks.text == np.arange(len(documents))
+
+
+def test_all_planted_leaks_are_found_and_boilerplate_alone_is_none():
+    planted = Planted()
+    assert planted.index.boilerplate >= 3 * 28  # the notices' 13-grams
+    assert planted.found(planted.held_out).all()
+    assert planted.found([f"{planted.text(400)} {text} {planted.text(400)}" for text in planted.held_out]).all()
+    assert planted.found([planted.edited(text, 0.02) for text in planted.held_out]).all()
+    around = [f"{planted.text(400)} {planted.edited(own, 0.02)} {planted.text(400)}" for own in planted.own]
+    assert planted.found(around).all()
+    innocent = [f"{planted.notices[i % 3]} {planted.text(150)}" for i in range(500)]
+    leaks = find_leaks(planted.index, innocent, share=0.5, jaccard=0.8)
+    assert (leaks.text != NONE).mean() <= 0.01
+
+
+def test_of_leaks_with_one_word_in_twenty_edited_a_part_is_found():
+    """A 13-gram survives 5 % of edits with probability 0.95^13 = 0.51: about half the texts keep half of theirs."""
+    planted = Planted()
+    recall = planted.found([planted.edited(text, 0.05) for text in planted.held_out]).mean()
+    assert 0.4 < recall < 0.9

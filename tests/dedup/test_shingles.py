@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import numpy as np
 import regex
 from hypothesis import given
@@ -17,45 +15,19 @@ from tasks.dedup.shingles import (
     runs,
     shingles,
     whitespace_classes,
-    word_runs,
 )
+from tasks.dedup.words import hash_words, normalise
 
 ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}"
 WORDS = regex.compile(rf"(?V1)[{ALONE}]|[[\p{{L}}\p{{M}}\p{{Nd}}_]--[{ALONE}]]+")
 TEXT = st.text(alphabet=st.sampled_from("ab_1 .\n\tÄé\u0301漢字ไทยの"), max_size=40)
 
 
-def words_of(text: str) -> list[str]:
-    return WORDS.findall(unicodedata.normalize("NFC", text).lower())
-
-
 def sets_of(text: str, size: int) -> set[tuple[str, ...]]:
-    words = words_of(text)
+    words = WORDS.findall(normalise(text))
     if len(words) < size:
         return {tuple(words)}
     return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
-
-
-def spelled(texts: list[str]) -> list[list[str]]:
-    """The words that the runs stand for, cut out of the joined text."""
-    joined = "\n".join(unicodedata.normalize("NFC", text).lower() for text in texts)
-    tokens = word_runs(texts)
-    found = [joined[s : s + n] for s, n in zip(tokens.starts.tolist(), tokens.lengths.tolist(), strict=True)]
-    return [found[a:b] for a, b in zip(tokens.offsets.tolist(), tokens.offsets[1:].tolist(), strict=False)]
-
-
-def test_words_are_runs_of_letters_marks_digits_and_underscore_and_each_han_character_is_one():
-    assert spelled(["Set S3_bucket to 2.5; Größe!", "漢字 and かな", "...", ""]) == [
-        ["set", "s3_bucket", "to", "2", "5", "größe"],
-        ["漢", "字", "and", "か", "な"],
-        [],
-        [],
-    ]
-
-
-@given(st.lists(TEXT, max_size=6))
-def test_words_equal_those_of_a_regular_expression(texts: list[str]):
-    assert spelled(texts) == [words_of(text) for text in texts]
 
 
 @given(st.lists(TEXT, min_size=2, max_size=5), st.integers(1, 5))
@@ -76,7 +48,7 @@ def test_a_text_of_few_words_has_one_shingle_the_whole_of_it():
 
 
 def test_the_whole_of_a_text_hashes_like_an_ngram_of_that_length():
-    grams, offsets = ngrams(word_runs(["please rotate the key now"]), 3)
+    grams, offsets = ngrams(hash_words(["please rotate the key now"]), 3)
     assert grams[offsets[0] + 1] == shingles(["rotate the key"]).whole[0]
 
 

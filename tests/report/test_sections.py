@@ -187,6 +187,13 @@ def test_near_duplicates_have_their_differences_marked(made: Made) -> None:
     assert "&lt;b&gt;" not in both.replace("<del>", "").replace("<ins>", "") or "other" in both
 
 
+def test_the_share_of_pairs_that_the_bands_find_is_drawn(made: Made) -> None:
+    search = pairs.build(Material(*made))["search"]
+    assert (search["bands"], search["rows"], round(search["found"], 2)) == (14, 8, 0.92)
+    assert "92% at the threshold of 0.80" in search["drawing"]
+    assert search["drawing"].count("<polyline") == 1
+
+
 def test_words_are_cut_before_and_after_without_padding(made: Made) -> None:
     rows = {row["word"]: row for row in tokenizer.build(Material(*made))["rows"]}
     assert rows["kubernetes"]["after"] == ["kubernetes"]

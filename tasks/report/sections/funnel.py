@@ -19,6 +19,7 @@ DUPLICATES = {
     "exact": "The same text as a document that was kept.",
     "near": "Nearly the same text as a document that was kept.",
     "drop": "Listed in select.drop.",
+    "repeated_passages": "Passages that stand word for word in another document, and texts that hold nothing else.",
 }
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.dedup.bands import Bands
+from tasks.report.charts.s_curve import s_curve
 from tasks.report.difference import side_by_side
 from tasks.report.material import Absent, Material
 from tasks.report.samples import Ledger, fetch
 
-PAIRS = 5
+PAIRS, LARGE = 5, 5
 
 
 def build(material: Material) -> dict[str, Any]:
@@ -35,5 +37,27 @@ def build(material: Material) -> dict[str, Any]:
                     "sources": (dropped["source"], kept["source"]),
                 }
             )
-    documents = sum(step["documents"] for step in corpus.metrics["steps"] if step["step"] == "near")
-    return {"pairs": pairs, "threshold": near["threshold"], "documents": documents}
+    step = next(step for step in corpus.metrics["steps"] if step["step"] == "near")
+    return {
+        "pairs": pairs,
+        "threshold": near["threshold"],
+        "documents": step["documents"],
+        "search": _search(step, near),
+        "large": step["large_buckets"][:LARGE],
+        "larger": max(0, len(step["large_buckets"]) - LARGE),
+    }
+
+
+def _search(step: dict[str, Any], near: dict[str, Any]) -> dict[str, Any]:
+    """What share of pairs the bands find, drawn."""
+    threshold = near["threshold"]
+    found = Bands(step["bands"], step["rows"]).recall(threshold)
+    drawing = s_curve(
+        "bands",
+        step["recall"],
+        threshold,
+        axis="Jaccard of a pair",
+        title="Share of pairs that the search finds",
+        description=f"{found:.0%} at the threshold of {threshold:.2f}, more of those that are more alike",
+    )
+    return {"drawing": drawing, "bands": step["bands"], "rows": step["rows"], "found": found, "wanted": near["recall"]}
