@@ -173,6 +173,7 @@ def test_listed_documents_stay_or_go(made: SimpleNamespace) -> None:
     assert found[of(10)] == ("dropped", "decontaminate"), "no list lets a held-out text in"
     assert found[of(13)] == found[of(14)] == ("kept", "keep"), "near one another, and both stay"
     assert found[of(12)] == found[of(15)] == ("dropped", "near"), "what is listed comes first in the order"
+    assert found[of(16)] == ("dropped", "near"), "although it is longer (J = 91/105 with 13)"
     Account(**corpus.metrics["account"]).check()
     assert corpus.metrics["listed"] == {"drop": {"listed": 2, "found": 2}, "keep": {"listed": 5, "found": 4}}
     taken = sum(step["documents"] for step in corpus.metrics["steps"])
