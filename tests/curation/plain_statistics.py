@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections import Counter
 
-from tasks.dedup.shingles import SINGLE, word_classes
+from tasks.dedup.kernels import SINGLE
+from tasks.dedup.words import alphabet
 
 LINE_ENDS = ".!?。！？．｡‼⁇⁈⁉։؟۔।॥။።፧។៕"
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
@@ -60,7 +61,7 @@ def _words(text: str) -> list[tuple[int, int]]:
     """Where words stand: between white space, but for code points that are words by themselves."""
     spans, start = [], None
     for at, character in enumerate(f"{text}\n"):
-        single = at < len(text) and word_classes()[ord(character)] == SINGLE
+        single = at < len(text) and alphabet().classes[ord(character)] == SINGLE
         if (character.isspace() or single) and start is not None:
             spans.append((start, at))
             start = None
