@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 COMMANDS = (
-    *("init", "doctor", "validate", "plan", "run", "show", "compare", "report"),
+    *("init", "doctor", "validate", "plan", "run", "show", "compare", "report", "select"),
     *("predict", "promote", "rollback", "clean", "server"),
 )
 EPILOG = """\

@@ -93,7 +93,7 @@ def look(store: Store) -> Cache:
     workspace = store.workspace
     runs = records(workspace, limit=None)
     notes: list[str] = []
-    versions = _versions(workspace)
+    versions = all_versions(workspace)
     needs: dict[Node, list[str]] = {}
     for label, nodes in (*_of_configs(workspace, runs, notes), *_of_runs(workspace, runs)):
         for node in nodes:
@@ -102,7 +102,7 @@ def look(store: Store) -> Cache:
     manifests = {node: manifest for path in folders if (manifest := _manifest(path)) for node in [_node(path)]}
     kept_runs = {run.id for run in runs[:REMEMBERED_RUNS]}
     for version in versions:
-        for node in _made_from(version, manifests):
+        for node in made_from(version, manifests):
             needs.setdefault(node, []).append(f"{version.model} {version.version}")
             execution = store.execution(workspace.artifact(*node))
             kept_runs.add(execution.run if execution else "")
@@ -221,7 +221,7 @@ def _nodes_of(run: RunRecord) -> set[Node]:
     return {*run.plan.items(), *((node, entry.fingerprint) for node, entry in run.nodes.items())}
 
 
-def _versions(workspace: Workspace) -> list[Version]:
+def all_versions(workspace: Workspace) -> list[Version]:
     """Of the workspace's own registry, and of the server that is configured."""
     server = os.environ.get("MLFLOW_TRACKING_URI")
     registries = []
@@ -241,7 +241,7 @@ def _models(registry: Registry) -> Iterator[str]:
             return
 
 
-def _made_from(version: Version, manifests: Mapping[Node, Manifest]) -> set[Node]:
+def made_from(version: Version, manifests: Mapping[Node, Manifest]) -> set[Node]:
     """What a version is a copy of, what judged it, and all that these were made from."""
     judged = version.tags.get("evaluation")
     waiting = [(version.node, version.fingerprint)]

@@ -27,7 +27,7 @@ def main_figure(artifact: Artifact) -> str:
     match artifact:
         case RawCorpus():
             account = metrics["account"]
-            return f"{count(account['documents_kept'])} documents, {size(account['bytes_kept'])}{_quarantined(account)}"
+            return f"{count(account['documents_kept'])} documents, {size(account['bytes_kept'])}{_left(account)}"
         case LabelledData():
             splits = ", ".join(f"{number} {name}" for name, number in metrics["splits"].items())
             return f"{count(metrics['examples'])} examples in {metrics['labels']} classes ({splits})"
@@ -61,8 +61,13 @@ def main_figure(artifact: Artifact) -> str:
     return ""
 
 
-def _quarantined(account: dict[str, Any]) -> str:
-    return f", {count(account['documents_quarantined'])} quarantined" if account["documents_quarantined"] else ""
+def _left(account: dict[str, Any]) -> str:
+    """What was not read on, and why."""
+    quarantined, sampled = account["documents_quarantined"], account["documents_dropped"]
+    words = f", {count(quarantined)} quarantined" if quarantined else ""
+    if sampled:
+        words += f"; {count(sampled)} are not in the sample, in which there are fewer duplicates than in the whole"
+    return words
 
 
 def _selected(metrics: dict[str, Any]) -> str:

@@ -91,7 +91,7 @@ def run_road(
     record.plan = {node.node: node.artifact.fingerprint for node in plan.nodes}
     record.config = resolved(loaded.config)
     record.written = written(loaded.arguments.file, loaded.arguments.overrides)
-    tracking = Tracking(workspace)
+    tracking = Tracking(workspace, {source.name: source.licence for source in loaded.config.ingest.corpus.sources})
     tracking.start_road(loaded.config.model.name, record.id, record.config)
     outcome = Outcome(record)
     status = "KILLED"

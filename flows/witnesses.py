@@ -35,7 +35,13 @@ def document(store: Store, nodes: Mapping[str, str], reference: str) -> dict[str
     lid_model, witnesses = _language_model(store, folders[2]), partial(seen_by, store, nodes)
     try:
         return tell_fate(
-            reference, *folders, labels=labels, benchmarks=benchmarks, lid_model=lid_model, seen_by=witnesses
+            reference,
+            *folders,
+            labels=labels,
+            benchmarks=benchmarks,
+            lid_model=lid_model,
+            seen_by=witnesses,
+            seen_before=partial(seen_before, store),
         )
     except NoSuchDocument as error:
         if labels and (found := labelled(labels, reference)):
@@ -87,6 +93,27 @@ def seen_by(store: Store, nodes: Mapping[str, str], document: bytes) -> tuple[li
         if document in set(drawn):
             models.append("distill")
     return models, "; ".join(remarks)
+
+
+def seen_before(store: Store, document: bytes) -> tuple[list[str], str]:
+    """What lies here that was made from a document which is taken down now: artifacts, and registered versions."""
+    from flows.cleaning import all_versions, made_from
+
+    made = [
+        (node, folder.name)
+        for node in ("pretrain", "distill")
+        for folder in sorted((store.workspace.artifacts / node).glob("[!.]*"))
+        if node in seen_by(store, {node: folder.name}, document)[0]
+    ]
+    folders = store.workspace.artifacts.glob("*/[!.]*")
+    manifests = {(path.parent.name, path.name): manifest for path in folders if (manifest := store.verify(path)[0])}
+    versions = [
+        f"{version.model}/{version.version}"
+        for version in all_versions(store.workspace)
+        if made_from(version, manifests) & set(made)
+    ]
+    named = [f"{node}/{fingerprint[:10]}" for node, fingerprint in made]
+    return [*named, *versions], "of all that lies in this workspace; models elsewhere are not asked"
 
 
 def labelled(labels: Path, query: str) -> dict[str, Any] | None:

@@ -137,6 +137,9 @@ class TextConfig(Section):
 
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where it comes from; each source has its own name."""
+    sample: float = Field(default=1.0, gt=0, le=1)
+    """Share of the documents to read on, chosen by their id, for a first look (`textmill run --sample 1%`). Duplicates
+    are underestimated then: of a pair both are in a sample with the square of this share."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> TextConfig:

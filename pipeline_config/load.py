@@ -6,6 +6,7 @@ Every complaint names the setting, the value, where it stands (file and line, or
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -32,6 +33,7 @@ def load(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     values, origins = read(file)
     for override in overrides:
         apply_override(values, origins, override)
+    _read_lists(values, file.parent)
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
@@ -41,6 +43,7 @@ def load(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
 def read(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
     """Return the values of a file on top of its preset, and for every place in them where it was written."""
     values, origins = _parse(file)
+    _read_lists(values, file.parent)
     name = values.pop("preset", None)
     if name is None:
         return values, origins
@@ -51,6 +54,33 @@ def read(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
         )
     base, base_origins = _parse(preset)
     return _merged(base, values), {**base_origins, **origins}
+
+
+def _read_lists(values: dict[str, Any], folder: Path) -> None:
+    """Put the ids of a file in the place of its name, where a list of documents may be a file."""
+    select = values.get("select")
+    if not isinstance(select, dict):
+        return
+    for name in ("keep", "drop"):
+        if isinstance(select.get(name), str):
+            select[name] = list(_ids(folder / select[name], f"select.{name}"))
+
+
+def _ids(file: Path, setting: str) -> Iterator[str]:
+    """The ids of documents in a file, one a line; what follows `#` is a remark."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{setting}: {file} cannot be read as UTF-8 text ({error}).") from None
+    for number, line in enumerate(lines, 1):
+        document = line.partition("#")[0].strip()
+        if document and not re.fullmatch(r"doc:[0-9a-f]{32}", document):
+            raise ConfigError(
+                f"{setting}: {file}, line {number}: {_short(document)} is no document. Expected doc: and the 32 "
+                "hexadecimal digits of its id, one document a line."
+            )
+        if document:
+            yield document
 
 
 def written(file: Path, overrides: Sequence[str] = ()) -> dict[str, str]:

@@ -17,7 +17,8 @@ from pipeline_config.measure import MeasureConfig
 from pipeline_config.packing import PackConfig
 from pipeline_config.pretraining import PretrainConfig
 from pipeline_config.promotion import PromotionConfig
-from pipeline_config.selection import SelectConfig
+from pipeline_config.rule_presets import steps
+from pipeline_config.selection import OTHER_STEPS, SelectConfig
 from pipeline_config.tokenizer import TokenizerConfig
 
 
@@ -106,9 +107,17 @@ class PipelineConfig(Section):
                     f"pack.max_seq_length={self.pack.max_seq_length} is more than "
                     f"pretrain.objective.init.max_position_embeddings={room}."
                 )
+        known = (*(step.name for step in steps(self.select.rules)), *OTHER_STEPS)
+        for name in self.select.accept_losses:
+            if name not in known:
+                raise ValueError(
+                    f"select.accept_losses names {name!r}, which is no step of select: {', '.join(known)}."
+                )
+        mixture = self.pack.mixture
         sources = {source.name for source in self.ingest.corpus.sources}
         named: tuple[tuple[str, Iterable[str]], ...] = (
             ("pack.max_documents", self.pack.max_documents),
+            ("pack.mixture.weights", mixture.weights if mixture and mixture.by == "source" else ()),
             ("pretrain.mixture", pretrain.mixture),
             ("distill.transfer_sources", self.distill.transfer_sources or ()),
             ("measure.perplexity.reference", self.measure.perplexity.reference),

@@ -328,7 +328,7 @@ class DomainRules(Section):
 
 RuleEntry = Annotated[Rule | PresetRules | DomainRules, Field(discriminator="kind")]
 
-OTHER_STEPS = ("decontaminate", "exact", "near")
+OTHER_STEPS = ("keep", "drop", "decontaminate", "exact", "near", "repeated_passages")
 """Steps of select that are no rules: no rule has such a name."""
 
 DOMAIN: tuple[Rule, ...] = (
@@ -396,9 +396,19 @@ class RepeatedPassagesConfig(Section):
     """Show cost and samples, and cut nothing."""
 
 
-class SelectConfig(Section):
-    """Decisions in this order: rules, decontamination, exact duplicates, near-duplicates, repeated passages."""
+DocumentId = Annotated[str, Field(pattern=r"^doc:[0-9a-f]{32}$")]
 
+
+class SelectConfig(Section):
+    """Decisions in this order: `drop`, rules, decontamination, exact duplicates, near-duplicates, repeated
+    passages."""
+
+    drop: tuple[DocumentId, ...] = ()
+    """Documents to leave out whatever else holds, such as after a request to take them down: `doc:` and the id's 32
+    hexadecimal digits; or the path of a file with one a line, relative to the config file."""
+    keep: tuple[DocumentId, ...] = ()
+    """Documents that no rule and no duplicate displaces, written likewise. What leaks a held-out text goes all the
+    same, and `drop` wins."""
     rules: tuple[RuleEntry, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()
@@ -412,6 +422,10 @@ class SelectConfig(Section):
     priority: tuple[str, ...] = ()
     """Sources whose documents stay when duplicates are dropped, the most wanted first; then the rest. Within one
     priority the longest text stays, then that with the lowest id."""
+    accept_losses: tuple[str, ...] = ()
+    """Steps (a rule's name, `drop`, `decontaminate`, `exact`, `near`, `repeated_passages`) that may take more than half
+    of the documents or bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it
+    takes."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> SelectConfig:

@@ -217,6 +217,7 @@ def prepare() -> tuple[Any, Packed, list[list[int]], list[list[int]]]:
         documents=np.zeros((len(ids), 16), np.uint8),
         sources=np.zeros(len(ids), np.int32),
         heldout=np.zeros(len(ids), bool),
+        copies=np.ones(len(ids), np.int32),
         windows=np.column_stack([windows, row])[np.argsort(row, kind="stable")],
         rows=np.zeros((int(row.max()) + 1, 2), np.int32),
     )

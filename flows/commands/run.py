@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="start", default="", metavar="S", help="everything before S must be reusable")
     parser.add_argument("--until", default="", metavar="S", help="stop after S")
     parser.add_argument("--only", default="", metavar="S", help="run S alone: --from S --until S")
+    parser.add_argument("--sample", metavar="SHARE", help="a first look at a share of the corpus, such as 1%%")
     parser.add_argument("--force", action="append", default=[], metavar="S", help="run S although it is reusable")
     add_json(parser)
 
@@ -52,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if args.only and (args.start or args.until):
         raise RefusedInput("--only S means --from S --until S; give one or the other.")
     began = time.monotonic()
+    if args.sample:
+        args.items.append(f"ingest.corpus.sample={_share(args.sample)}")
     loaded = load_checked(config_arguments(args))
     selection = Selection(args.only or args.start, args.only or args.until, tuple(args.force))
     plan = prepare(loaded, selection)
@@ -69,6 +72,17 @@ def run(args: argparse.Namespace) -> int:
     if outcome.promotion is not None and outcome.promotion.refused:
         raise GateRefused(outcome.promotion.sentence(_where(loaded)))
     return 0
+
+
+def _share(text: str) -> float:
+    number, percent, rest = text.partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0
+    if rest or not 0 < share <= 1:
+        raise RefusedInput(f"--sample {text}: expected a share above 0 and at most 1, such as 1% or 0.01.")
+    return share
 
 
 def _in_flow(loaded: Loaded, plan: Plan, selection: Selection, terminal: Terminal) -> Outcome:

@@ -100,7 +100,8 @@ def with_texts(moved: list[Moved], a: Place, b: Place) -> Iterator[Moved]:
 def _ledger(place: Place) -> pa.Table:
     """The fate of every document, in one piece. `step` is empty for kept ones, and `clean` where nothing was left."""
     table = pq.read_table(place.corpus / "ledger.parquet", columns=COLUMNS)
-    table = table.set_column(table.column_names.index("step"), "step", pc.fill_null(table["step"], ""))
+    step = pc.if_else(pc.equal(table["decision"], "kept"), "", table["step"])
+    table = table.set_column(table.column_names.index("step"), "step", step)
     if place.clean is None:
         return table.combine_chunks()
     cuts = pq.read_table(place.clean / "cuts.parquet", columns=["id", "source"], filters=pc.field("emptied"))

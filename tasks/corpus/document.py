@@ -167,6 +167,28 @@ def bounded(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
     yield batch.slice(start)
 
 
+def documents_at(folder: Path, places: Iterable[int], columns: list[str] | None = None) -> dict[int, dict[str, Any]]:
+    """The documents at these places in the order of ids, by place. Row groups that hold none are not read.
+
+    Raises:
+        AssertionError: a place is beyond the last document.
+    """
+    wanted = np.unique(np.fromiter(places, np.int64))
+    found: dict[int, dict[str, Any]] = {}
+    first = 0
+    for path in shards(folder):
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                here = wanted[(wanted >= first) & (wanted < first + rows)]
+                if len(here):
+                    table = file.read_row_group(group, columns=columns).take(pa.array(here - first))
+                    found |= dict(zip(here.tolist(), table.to_pylist(), strict=True))
+                first += rows
+    assert len(found) == len(wanted), "a place beyond the last document"
+    return found
+
+
 def count_documents(folder: Path) -> int:
     """How many documents there are, from the files' footers."""
     return sum(pq.read_metadata(path).num_rows for path in shards(folder))

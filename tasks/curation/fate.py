@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.rule_presets import Step
 from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRule, SelectConfig, ToxicityRule
-from tasks.corpus.document import read_documents, reference, shards, text_digest
+from tasks.corpus.document import documents_at, read_documents, reference, shards, text_digest
 from tasks.corpus.redaction.settings import masked
 from tasks.curation.clean import apply_all
 from tasks.curation.domain import read_rules
@@ -63,6 +63,8 @@ class Fate:
     """The beginning of the text as it came in."""
     decision: Decision
     lines: tuple[Line, ...]
+    taken_down: bool = False
+    """Dropped since `select.drop` lists it."""
 
 
 def tell_fate(
@@ -76,16 +78,19 @@ def tell_fate(
     benchmarks: Path | None = None,
     lid_model: Path | None = None,
     seen_by: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
+    seen_before: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
 ) -> dict[str, Any]:
     """The fate of `doc:<hex>`, or of the text in a file, for people (`lines`) and programs; folders are of artifacts.
 
-    `seen_by` gives, for the id of a document that was kept, the nodes whose models saw it, and a remark.
+    `seen_by` gives, for the id of a document that was kept, the nodes whose models saw it, and a remark; `seen_before`
+    likewise for one that was taken down, what was ever made here.
     """
     made = CleanCorpus(**_AT, path=clean), Measures(**_AT, path=measures), Corpus(**_AT, path=corpus)
     if query.startswith("doc:"):
         fate = fate_of_document(query, RawCorpus(**_AT, path=raw), *made)
         document = bytes.fromhex(fate.document.removeprefix("doc:"))
-        witnesses, remark = seen_by(document) if fate.decision == "kept" else ([], "")
+        ask = seen_by if fate.decision == "kept" else seen_before if fate.taken_down else None
+        witnesses, remark = ask(document) if ask else ([], "")
     else:
         text = Path(query).read_text(encoding="utf-8", errors="replace")
         held_out = LabelledData(**_AT, path=labels) if labels else None
@@ -128,7 +133,8 @@ def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: M
     if ledger["decision"] == "kept":
         copies = pc.sum(pc.equal(pq.read_table(corpus.path / "ledger.parquet", columns=["matched_id"])[0], document))
         note = f"; {copies} documents were dropped as its duplicates" if copies.as_py() else ""
-        lines.append(Line("select", f"kept{note}"))
+        why = f": {ledger['reason']}" if ledger["step"] == "keep" else ""
+        lines.append(Line("select", f"kept{why}{note}"))
         trimmed = corpus.path / "cuts.parquet"
         for cut in _rows(trimmed, document) if trimmed.exists() else ():
             where = reference(cut["matched_id"])
@@ -137,7 +143,7 @@ def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: M
             )
         return _fate(row, "kept", lines)
     lines.append(Line("select", f"dropped: {_dropped(ledger)}"))
-    return _fate(row, "dropped", lines)
+    return replace(_fate(row, "dropped", lines), taken_down=ledger["step"] == "drop")
 
 
 def fate_of_text(
@@ -240,7 +246,7 @@ def _repeats(
     shared &= (words == own_words[0]) if short else (words >= near.min_words)
     own, best = shingles([text], measure.signature.shingle_size), (0.0, "")
     for at in kept[shared].tolist():
-        row = _row(clean.path / "documents", at)
+        row = documents_at(clean.path / "documents", [at])[at]
         other = shingles([row["text"]], measure.signature.shingle_size)
         score = jaccard(own.of(0), other.of(0)) if not short else float(own.whole[0] == other.whole[0])
         best = max(best, (score, reference(row["id"])))
@@ -259,20 +265,7 @@ def _find(query: str, documents: Path) -> dict[str, Any]:
             f"{query!r} names {len(found)} documents{some}; expected one. "
             "Give doc: and the id's hexadecimal digits, or as many of them as tell it from others."
         )
-    return _row(documents, found[0])
-
-
-def _row(documents: Path, at: int) -> dict[str, Any]:
-    """The document at a place in the order of ids."""
-    for path in shards(documents):
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                if at < rows:
-                    row: dict[str, Any] = file.read_row_group(group).slice(at, 1).to_pylist()[0]
-                    return row
-                at -= rows
-    raise AssertionError("a place beyond the last document")
+    return documents_at(documents, found)[found[0]]
 
 
 def _rows(path: Path, document: bytes) -> list[dict[str, Any]]:
@@ -305,6 +298,8 @@ def _dropped(ledger: dict[str, Any]) -> str:
     if ledger["step"] == "near":
         twin = reference(ledger["matched_id"])
         return f"near-duplicate of {twin} (Jaccard {ledger['jaccard']:.2f}, threshold {ledger['threshold']:.2f})"
+    if ledger["step"] == "drop":
+        return str(ledger["reason"])
     if ledger["step"] == "exact":
         return f"exact duplicate of {reference(ledger['matched_id'])}"
     what = f"{ledger['reason']} ({_number(ledger['value'])}, threshold {_number(ledger['threshold'])})"

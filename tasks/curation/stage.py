@@ -68,25 +68,23 @@ def select(
 
     Held out are the validation and test texts of `labels`, and all texts of `benchmarks`.
     """
-    from tasks.curation.selection import HeldOutTexts, run, training_texts
+    from tasks.curation.selection import HeldOutTexts, check_bands, run, training_texts
 
     measured = MeasureConfig.model_validate(measures.config)
     signature = measured.signature
-    if not measured.relevance and any(rule.kind == "relevance" for rule in config.rules):
-        raise RefusedInput("select.rules: relevance was not measured; set measure.relevance.sources.")
-    near = config.near_duplicates
-    if near and near.bands != "auto" and signature.permutations % near.bands:
-        raise RefusedInput(
-            f"select.near_duplicates.bands={near.bands} does not divide measure.signature.permutations="
-            f"{signature.permutations}; take a divisor."
-        )
-    if not measured.toxicity and any(rule.kind == "toxicity" for rule in config.rules):
-        raise RefusedInput("select.rules: toxicity was not measured; set measure.toxicity, such as {kind: words}.")
+    for kind, how in (("relevance", "with its sources"), ("toxicity", "such as {kind: words}")):
+        if getattr(measured, kind) is None and any(rule.kind == kind for rule in config.rules):
+            raise RefusedInput(f"select.rules: {kind} was not measured; set measure.{kind}, {how}.")
+    check_bands(config, signature.permutations)
     held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
     documents = clean.path / "documents"
     training, memory = training_texts(labels.path / "data"), ctx.settings.index_memory
     metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out, memory)
     account = metrics["account"]
+    for name, listed in metrics.get("listed", {}).items():
+        missing = listed["listed"] - listed["found"]
+        note = f"; {missing} are of no document that comes here" if missing else ""
+        ctx.say(f"select.{name}: {listed['listed']} ids{note}")
     for step in metrics["steps"]:
         alone = f"; alone it would drop {step['alone']['documents']}" if "alone" in step else ""
         if step.get("labelled"):

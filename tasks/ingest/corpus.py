@@ -41,6 +41,15 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
     accounts = {name: Account(**tally).check() for name, tally in tallies.items()}
     total = sum(accounts.values(), Account()).check()
     assert written == total.documents_kept, f"{written} documents written, {total.documents_kept} read"
+    if config.sample < 1:
+        ctx.say(
+            f"a sample of {config.sample:.4g} of the documents: {written}; {total.documents_dropped} are left out. "
+            "Duplicates are underestimated, since of a pair both are rarely in it."
+        )
+    if not written and config.sample < 1 and total.documents_dropped:
+        raise StageFailed(
+            f"sample={config.sample:.4g} leaves none of {total.documents_dropped} documents; expected some. Raise it."
+        )
     if not written:
         worst = max(quarantine.reasons, key=lambda reason: quarantine.reasons[reason], default="no record")
         raise StageFailed(
@@ -55,6 +64,11 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
         "file_bytes": sum(file.size for file in files.files),
         **({"attachments_left_out": dict(attachments)} if attachments else {}),
     }
+
+
+def sampled(document: bytes, share: float) -> bool:
+    """Whether a document is in a sample: ids are hashes, so their first 64 bits choose it, whatever else there is."""
+    return int.from_bytes(document[:8], "big") < share * 2**64
 
 
 class Identity:
@@ -94,11 +108,15 @@ def _documents(
                 book(tallies[source.name], "quarantined", size)
                 quarantine.add(source.name, file.name, row)
                 continue
+            document = identity(source.name, row.raw)
+            if not sampled(document, config.sample):
+                book(tallies[source.name], "dropped", size)
+                continue
             # What is cut: other columns, quotes, escapes; inserted: separators between joined columns.
             book(tallies[source.name], "kept", size, len(row.text.encode()))
             if isinstance(format_of(source, file.name), Eml | Mbox):
                 attachments[source.name] += row.columns["attachments"]
-            held.append(_document(identity(source.name, row.raw), source, file.name, row))
+            held.append(_document(document, source, file.name, row))
             if len(held) >= _BATCH:
                 count += len(held)
                 ctx.progress(before + min(inside, file.size), total, "bytes", note=f"{count} documents")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline_config.packing import PackConfig
+from pipeline_config.packing import Mixture, PackConfig
 from tasks.corpus.document import iter_documents, read_documents
+from tasks.packing.mixture import copies as copies_of
+from tasks.packing.mixture import hashed
 from tasks.packing.rows import cut_windows, pack_rows
 from tasks.runtime.artifact import Corpus, Tokenizer
 from tasks.runtime.errors import RefusedInput, StageFailed
@@ -34,21 +38,36 @@ def pack_corpus(ctx: Context, config: PackConfig, corpus: Corpus, tokenizer: Tok
             f"pack.max_documents.{unknown[0]}: the corpus has no source {unknown[0]!r}; expected one of "
             f"{', '.join(names)}."
         )
+    ledger = _kept(corpus.path / "ledger.parquet")
+    assert ledger["id"].equals(index["id"]), "the ledger of another corpus"
     chosen = _sample(ids, codes, {code: config.max_documents.get(name) for code, name in enumerate(names)}, config.seed)
-    ids, codes = ids[chosen], codes[chosen]
+    component = np.frombuffer(b"".join(ledger["component"].to_pylist()), dtype=np.uint8).reshape(-1, 16)
+    apart = _apart(ids, component, config.heldout_fraction)
+    copies = np.ones(len(ids), np.int64)
+    if config.mixture is not None:
+        groups = np.array(
+            ledger["language"].to_pylist() if config.mixture.by == "language" else index["source"].to_pylist()
+        )
+        copies = _copies(config.mixture, config.seed, ids, groups, _sizes(folder), chosen & ~apart)
+        chosen &= apart | (copies > 0)
+    ids, codes, apart, copies = ids[chosen], codes[chosen], apart[chosen], copies[chosen]
     offsets = _tokenise(ctx, fast, folder, chosen, np.dtype(np.uint16 if facts.vocab_size < 65536 else np.uint32))
-    heldout = _held_out(ids, np.diff(offsets) > 0, config.heldout_fraction)
+    heldout = _held_out(ids, apart, np.diff(offsets) > 0)
+
+    copies = np.where(heldout, 1, copies)
 
     windows, rows, count = [], [], 0
     for split in (0, 1):
         for code in range(len(names)):
             members = np.flatnonzero((codes == code) & (heldout == bool(split)))
-            cut = cut_windows(offsets, members, config.max_seq_length - _FRAME)
-            row = pack_rows(cut[:, 1] + _FRAME, config.max_seq_length)
-            windows.append(np.column_stack([cut, row + count])[np.argsort(row, kind="stable")])
-            made = int(row.max(initial=-1)) + 1
-            rows += [(code, split)] * made
-            count += made
+            for before in range(int(copies[members].max(initial=0))):  # so no row holds a document twice
+                again = members[copies[members] > before]
+                cut = cut_windows(offsets, again, config.max_seq_length - _FRAME)
+                row = pack_rows(cut[:, 1] + _FRAME, config.max_seq_length)
+                windows.append(np.column_stack([cut, row + count])[np.argsort(row, kind="stable")])
+                made = int(row.max(initial=-1)) + 1
+                rows += [(code, split)] * made
+                count += made
     facts = Facts(**{**facts.__dict__, "sources": tuple(names)})
     packed = Packed(
         facts=facts,
@@ -57,6 +76,7 @@ def pack_corpus(ctx: Context, config: PackConfig, corpus: Corpus, tokenizer: Tok
         documents=ids,
         sources=codes.astype(np.int32),
         heldout=heldout,
+        copies=copies.astype(np.int32),
         windows=np.concatenate(windows),
         rows=np.array(rows, dtype=np.int32).reshape(-1, 2),
     )
@@ -98,21 +118,67 @@ def _sample(
     for code, limit in limits.items():
         members = np.flatnonzero(codes == code)
         if limit is not None and len(members) > limit:
-            keys = _hash(ids[members], f"sample {seed}")
+            keys = hashed(ids[members], f"sample {seed}")
             chosen[members[np.argsort(keys, kind="stable")[limit:]]] = False
     return chosen
 
 
-def _held_out(ids: NDArray[np.uint8], has_text: NDArray[np.bool_], fraction: float) -> NDArray[np.bool_]:
-    """By a hash of the id, so that a document stays on its side whatever else joins the corpus.
+def _kept(ledger: Path) -> pa.Table:
+    """Id, language and component of the kept documents, in order of id."""
+    return pq.read_table(ledger, columns=["id", "language", "component"], filters=pc.field("decision") == "kept")
 
-    At least one document with text is on either side.
+
+def _sizes(folder: Path) -> NDArray[np.int64]:
+    """UTF-8 bytes of each document. (N,)"""
+    parts = [pc.binary_length(batch["text"]) for batch in iter_documents(folder, ["text"])]
+    return np.concatenate([np.zeros(0, np.int64), *(part.to_numpy(zero_copy_only=False) for part in parts)])
+
+
+def _copies(
+    mixture: Mixture,
+    seed: int,
+    ids: NDArray[np.uint8],
+    groups: NDArray[Any],
+    sizes: NDArray[np.int64],
+    learnt: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """How often each document is read: 0 for those that are not `learnt`.
+
+    Raises:
+        RefusedInput: a weight is of a group that has no document, or nothing is left.
+    """
+    names, codes = np.unique(groups[learnt].astype(str), return_inverse=True)
+    unknown = sorted(set(mixture.weights) - set(names.tolist()))
+    if unknown:
+        raise RefusedInput(
+            f"pack.mixture.weights.{unknown[0]}: no document to learn from has the {mixture.by} {unknown[0]!r}; "
+            f"expected some of {', '.join(names)}."
+        )
+    weights = np.array([mixture.weights.get(name, 1.0) for name in names.tolist()])
+    result = np.zeros(len(ids), np.int64)
+    keys = hashed(ids[learnt], f"mixture {seed}")
+    result[learnt] = copies_of(sizes[learnt], codes, weights, mixture.temperature, keys)
+    return result
+
+
+def _apart(ids: NDArray[np.uint8], component: NDArray[np.uint8], fraction: float) -> NDArray[np.bool_]:
+    """What is to be held out, by a hash of the component (its lowest id): so a document stays on its side whatever
+    joins the corpus, unless that hangs together with it.
+
+    A component of more than half of the documents that are to be held out is for training.
+    """
+    _, inverse, counts = np.unique(component, axis=0, return_inverse=True, return_counts=True)
+    small = counts[inverse.reshape(-1)] <= max(1.0, fraction * len(ids) / 2)
+    return small & (hashed(component, "held out") < fraction * 2.0**64)
+
+
+def _held_out(ids: NDArray[np.uint8], apart: NDArray[np.bool_], has_text: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`apart`, and if need be one document more or less: at least one with text is on either side.
 
     Raises:
         StageFailed: fewer than two documents have text.
     """
-    keys = _hash(ids, "held out")
-    heldout = keys < fraction * 2.0**64
+    keys, heldout = hashed(ids, "held out"), apart.copy()
     full = np.flatnonzero(has_text)
     if len(full) < 2:
         raise StageFailed(
@@ -124,11 +190,6 @@ def _held_out(ids: NDArray[np.uint8], has_text: NDArray[np.bool_], fraction: flo
     if heldout[full].all():
         heldout[full[keys[full].argmax()]] = False
     return heldout
-
-
-def _hash(ids: NDArray[np.uint8], purpose: str) -> NDArray[np.uint64]:
-    digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8, key=purpose.encode()).digest() for row in ids)
-    return np.frombuffer(digests, dtype="<u8")
 
 
 def _tokenise(
@@ -167,6 +228,7 @@ def _metrics(packed: Packed, documents_in: int) -> dict[str, Any]:
             "documents": int((packed.sources == code).sum()),
             "heldout_documents": int(((packed.sources == code) & packed.heldout).sum()),
             "tokens": int(lengths[packed.sources == code].sum()),
+            "epoch_tokens": int((lengths * packed.copies)[(packed.sources == code) & ~packed.heldout].sum()),
             "rows": int((packed.rows[:, 0] == code).sum()),
         }
         for code, name in enumerate(packed.facts.sources)

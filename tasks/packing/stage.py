@@ -7,9 +7,9 @@ from tasks.runtime.artifact import Corpus, PackedCorpus, Tokenizer
 from tasks.runtime.stage import Context, stage
 
 
-@stage("pack", version=1)
+@stage("pack", version=2)
 def pack(ctx: Context, config: PackConfig, corpus: Corpus, tokenizer: Tokenizer) -> PackedCorpus:
-    """Tokenise `corpus`, hold documents out by a hash of their id, pack the rest; see `tasks.training.packed`."""
+    """Tokenise `corpus`, hold some out by a hash, near texts together, pack the rest; see `tasks.training.packed`."""
     from tasks.packing.pack import pack_corpus
 
     return ctx.finish(PackedCorpus, metrics=pack_corpus(ctx, config, corpus, tokenizer))

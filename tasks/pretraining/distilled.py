@@ -55,6 +55,7 @@ def pretrain_distilled(
     teacher.requires_grad_(False)
 
     learnable = np.flatnonzero(~packed.heldout & (packed.lengths > 0))
+    learnable = np.repeat(learnable, packed.copies[learnable])
     documents = repeated(learnable, packed.sources[learnable], packed.facts.sources, config.mixture, config.seed)
     read = np.minimum(packed.lengths, longest)  # (N,) tokens of a visit
     order = Order(read[documents] + 2, batch_size=config.train_batch_size, seed=config.seed, by_length=True)

@@ -1,4 +1,7 @@
-"""The card of a corpus, of labelled data or of an encoder, written from its manifest alone."""
+"""The card of raw or cleaned text, of labelled data or of an encoder, written from its manifest alone.
+
+A selected corpus has a card of its own: `tasks.runtime.corpus_card`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tasks.runtime.visible import visible
 
 
 def data_card(manifest: Manifest) -> str:
-    """A page of Markdown about a corpus or labelled data: what it was made from, how, and its figures."""
+    """A page of Markdown about texts or labelled data: what it was made from, how, and its figures."""
     lines = [
         f"# {manifest.node}: {manifest.kind}",
         "",

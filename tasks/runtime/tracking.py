@@ -29,6 +29,7 @@ from tasks.runtime.artifact import (
     Tokenizer,
     files_of,
 )
+from tasks.runtime.corpus_card import corpus_card, corpus_facts
 from tasks.runtime.data_card import data_card
 from tasks.runtime.logged_figures import pictures, tables
 from tasks.runtime.metric_names import Point, accepted, flat, live_name, manifest_points, numbers
@@ -54,6 +55,8 @@ class Tracking:
     """
 
     workspace: Workspace
+    licences: Mapping[str, str] = field(default_factory=dict)
+    """Of the texts, by name of their source: for the corpus's card."""
     road: str = field(init=False, default="")
     """MLflow's id of the parent run."""
     experiment: str = field(init=False, default="")
@@ -78,7 +81,7 @@ class Tracking:
 
     def node_started(self, node: str, config: Mapping[str, Any], inputs: Mapping[str, InputRecord]) -> NodeRun:
         self._tell_reused()
-        run = NodeRun(self.client, node, self.workspace.root / ".cache")
+        run = NodeRun(self.client, node, self.workspace.root / ".cache", self.licences)
         with run.tracked():
             run.run_id = self._open(node, {"textmill.node": node, "mlflow.parentRunId": self.road}, config)
             if inputs:
@@ -163,6 +166,7 @@ class NodeRun:
     client: Any
     node: str
     cache: Path
+    licences: Mapping[str, str]
     run_id: str = ""
     """Empty if MLflow took none."""
     lost: str = ""
@@ -267,7 +271,12 @@ class NodeRun:
         dataset = _dataset(artifact.node, manifest.kind, artifact.digest, artifact.fingerprint, profile)
         tags = [InputTag("mlflow.data.context", "output"), InputTag("digest", artifact.digest)]
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags)])
-        self.client.log_text(self.run_id, data_card(manifest), "card.md")
+        if isinstance(artifact, Corpus) and manifest.metrics.get("steps"):
+            facts = corpus_facts(artifact, self.licences)
+            self.client.log_text(self.run_id, corpus_card(facts), "card.md")
+            self.client.log_dict(self.run_id, facts, "card.json")
+        else:
+            self.client.log_text(self.run_id, data_card(manifest), "card.md")
 
 
 def _costs(artifact: Artifact) -> list[Point]:

@@ -6,7 +6,9 @@ Files of the folder:
     documents.npy    (N, 16) uint8: the documents' ids, ascending
     sources.npy      (N,) int32: index into `packed.json`'s sources
     heldout.npy      (N,) bool
-    windows.npy      (W, 3) int64: start in ids, length, row; rows ascending. A window is [CLS] … [SEP] in its row
+    copies.npy       (N,) int32: how often an epoch reads the document; 1 for held-out ones
+    windows.npy      (W, 3) int64: start in ids, length, row; rows ascending. A window is [CLS] … [SEP] in its row;
+                     there are as many of a document's windows as it has copies
     rows.npy         (R, 2) int32: source, and 1 for a row of held-out documents. A row holds one source and one split
     packed.json      sources, max_seq_length, vocab_size, ids of special tokens
 """
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 RECORD = "packed.json"
-ARRAYS = ("ids", "offsets", "documents", "sources", "heldout", "windows", "rows")
+ARRAYS = ("ids", "offsets", "documents", "sources", "heldout", "copies", "windows", "rows")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Packed:
     documents: NDArray[np.uint8]
     sources: NDArray[np.int32]
     heldout: NDArray[np.bool_]
+    copies: NDArray[np.int32]
     windows: NDArray[np.int64]
     rows: NDArray[np.int32]
 

@@ -22,6 +22,9 @@ SPECIAL: dict[tuple[str, str], tuple[Any, ...]] = {
     ("Csv", "quote"): ("'",),
     ("PiiConfig", "placeholder"): ("[{kind}]",),
     ("SecretsConfig", "placeholder"): ("[{kind}]",),
+    ("SelectConfig", "drop"): (("doc:" + "a" * 32,),),
+    ("SelectConfig", "keep"): (("doc:" + "a" * 32,),),
+    ("SelectConfig", "accept_losses"): (("near",),),
 }
 """Other valid values where their kind does not tell."""
 

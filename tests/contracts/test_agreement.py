@@ -26,6 +26,7 @@ def test_the_promoted_variant_is_one_that_is_made(variant: str, kind: str) -> No
     ("section", "place"),
     [
         (lambda name: {"pack": {"max_documents": {name: 3}}}, "pack.max_documents"),
+        (lambda name: {"pack": {"mixture": {"weights": {name: 3}}}}, "pack.mixture.weights"),
         (lambda name: {"pretrain": {"mixture": {name: 3}}}, "pretrain.mixture"),
         (lambda name: {"distill": {"transfer_sources": [name]}}, "distill.transfer_sources"),
         (lambda name: {"select": {"priority": [name]}}, "select.priority"),
@@ -51,3 +52,10 @@ def test_a_rule_on_toxicity_needs_its_measure() -> None:
 
 def validated(**sections: Any) -> PipelineConfig:
     return PipelineConfig.model_validate({**PLAIN, **sections})
+
+
+def test_losses_are_accepted_of_steps_that_there_are() -> None:
+    rules = [{"kind": "language"}, {"kind": "language", "name": "docs"}, {"kind": "language"}]
+    validated(select={"rules": rules, "accept_losses": ["language_2", "docs", "near"]})
+    with pytest.raises(ValidationError, match="'language_3', which is no step of select: language, docs, language_2"):
+        validated(select={"rules": rules, "accept_losses": ["language_3"]})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import STOPPED, _folded, main, make_parser
+from flows.commands.run import _share
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +80,14 @@ def test_a_name_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "a[U+001B][31mb" in said
     assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(("said", "share"), [("1%", 0.01), ("0.05", 0.05), ("100%", 1.0), ("2.5%", 0.025)])
+def test_a_sample_is_a_share(said: str, share: float) -> None:
+    assert _share(said) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("said", ["0", "0%", "2", "101%", "-1%", "one", "1%%", "1 % of it", "nan"])
+def test_what_is_no_share_is_refused(said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", f"--sample={said}"]) == 2
+    assert f"--sample {said}: expected a share" in capsys.readouterr().err

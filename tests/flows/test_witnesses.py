@@ -12,8 +12,9 @@ import datasets
 import numpy as np
 import pytest
 
+from flows import cleaning
 from flows.commands import show
-from flows.witnesses import labelled, seen_by
+from flows.witnesses import labelled, seen_before, seen_by
 from tasks.corpus.document import document_id, document_table, write_documents
 from tasks.runtime.errors import RefusedInput
 
@@ -64,6 +65,50 @@ def test_each_document_is_seen_by_what_drew_it(shelf: Any) -> None:
     ]
     assert seen_by(shelf, {"pack": "1", "select": "1"}, DOCUMENTS[1]) == ([], "")
     assert seen_by(shelf, nodes, b"0" * 16) == ([], "")
+
+
+@pytest.mark.usefixtures("shelf")
+def test_what_was_taken_down_names_all_that_was_made_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two trainings one read the source; the older version of a model was made from that one."""
+    artifacts = tmp_path / "artifacts"
+    for name in ("pretrain/1", "pretrain/2", "distill/3", "finetune.adapted/4", "finetune.adapted/5", "compress/6"):
+        (artifacts / name).mkdir(parents=True)
+    inputs = {
+        "pretrain/1": [("pack", "1")],
+        "pretrain/2": [("pack", "1")],
+        "distill/3": [("select", "1")],
+        "finetune.adapted/4": [("pretrain", "1")],
+        "finetune.adapted/5": [("pretrain", "2")],
+        "compress/6": [("finetune.adapted", "4")],
+    }
+    configs = {
+        "pretrain/1": {"mixture": {}},
+        "pretrain/2": {"mixture": {"notes": 0.0}},
+        "distill/3": {"transfer_sources": ["docs"], "max_transfer_documents": 2},
+    }
+
+    class Older:
+        workspace = SimpleNamespace(
+            artifacts=artifacts,
+            artifact=lambda node, name: tmp_path / node if node in ("pack", "select") else artifacts / node / name,
+        )
+
+        def verify(self, folder: Path) -> tuple[Any, str]:
+            name = f"{folder.parent.name}/{folder.name}"
+            made = {
+                at: SimpleNamespace(node=node, fingerprint=key) for at, (node, key) in enumerate(inputs.get(name, []))
+            }
+            return SimpleNamespace(inputs=made, config=configs.get(name, {}), digest=""), ""
+
+    def version(number: int, node: str, fingerprint: str) -> Any:
+        return SimpleNamespace(model="tiny", version=number, node=node, fingerprint=fingerprint, tags={})
+
+    versions = [version(1, "compress", "6"), version(2, "finetune.adapted", "5"), version(3, "gone", "7")]
+    monkeypatch.setattr(cleaning, "all_versions", lambda _: versions)
+    older: Any = Older()
+    assert seen_before(older, DOCUMENTS[4])[0] == ["pretrain/1", "tiny/1"]
+    assert seen_before(older, DOCUMENTS[1])[0] == ["pretrain/1", "pretrain/2", "distill/3", "tiny/1", "tiny/2"]
+    assert seen_before(older, b"0" * 16)[0] == []
 
 
 def test_a_labelled_example_is_found_in_its_split(tmp_path: Path) -> None:

@@ -148,3 +148,30 @@ def test_progress_ends_at_the_bytes_of_the_files(run_stage: Any, put: Any, tmp_p
     assert len(shown) == 3
     assert [event["done"] for event in shown] == sorted(event["done"] for event in shown)
     assert shown[-1]["done"] == shown[-1]["total"] == 16 * 5000
+
+
+def test_a_sample_is_chosen_by_id_and_accounted_for(run_stage: Any, put: Any, tmp_path: Path) -> None:
+    """Larger samples hold the smaller ones, whatever the order, and what is left out stands in the account."""
+    rows = [json.dumps({"text": f"text {number}"}) for number in range(400)]
+    put("a.jsonl", "\n".join(rows).encode())
+    whole = ingest(run_stage, tmp_path, text_config("a.jsonl"))
+    ids = set(read_documents(whole.path / "documents", ["id"])["id"].to_pylist())
+
+    def sample(share: float) -> tuple[set[bytes], dict[str, int]]:
+        config = text_config("a.jsonl").model_copy(update={"sample": share})
+        made = ingest(run_stage, tmp_path, config)
+        account = Account(**made.metrics["account"]).check()
+        found = set(read_documents(made.path / "documents", ["id"])["id"].to_pylist())
+        assert (account.documents_in, account.documents_kept) == (400, len(found))
+        assert account.documents_dropped == 400 - len(found)
+        return found, made.metrics["account"]
+
+    tenth, _ = sample(0.1)
+    half, account = sample(0.5)
+    assert tenth < half < ids
+    assert half == {one for one in ids if one[0] < 0x80}
+    assert 20 < len(tenth) < 65  # 40 ± 4 standard deviations
+    put("a.jsonl", "\n".join(reversed(rows)).encode())
+    assert sample(0.5) == (half, account)
+    with pytest.raises(StageFailed, match=r"sample=1e-09 leaves none of 400 documents"):
+        sample(1e-9)

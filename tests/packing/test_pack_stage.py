@@ -17,6 +17,7 @@ from tasks.packing.stage import pack
 from tasks.runtime.artifact import Corpus, Tokenizer
 from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.training.packed import load_packed
+from tests.packing.kept import write_ledger
 
 WORDS = ["storage", "bucket", "public", "access", "encryption", "key", "rotation", "identity", "policy", "audit"]
 
@@ -28,6 +29,7 @@ def make_corpus(folder: Path, texts: dict[str, list[str]]) -> Corpus:
         for i, text in enumerate(listed)
     ]
     write_documents(folder / "documents", document_table(rows))
+    write_ledger(folder)
     return Corpus(node="select", fingerprint=folder.name, path=folder)
 
 

@@ -19,6 +19,7 @@ from tasks.packing.stage import pack
 from tasks.pretraining.stage import pretrain
 from tasks.runtime.artifact import Corpus, InputFile, InputFiles, PackedCorpus, Tokenizer
 from tasks.runtime.errors import RefusedInput
+from tests.packing.kept import write_ledger
 
 PHRASES = ["storage bucket public access", "encryption key rotation", "identity policy audit", "network port open"]
 DISTIL = {"kind": "embedding_distillation", "layers": (0, 3)}
@@ -39,6 +40,7 @@ def inputs(run_stage: Callable[..., Any], tmp_path: Path, tiny_encoder: Path) ->
         for i in range(200)
     ]
     write_documents(tmp_path / "corpus" / "documents", document_table(rows))
+    write_ledger(tmp_path / "corpus")
     corpus = Corpus(node="select", fingerprint="c", path=tmp_path / "corpus")
     AutoTokenizer.from_pretrained(tiny_encoder).save_pretrained(tmp_path / "tokenizer" / "tokenizer")
     (tmp_path / "tokenizer" / "new_tokens.json").write_text("[]")

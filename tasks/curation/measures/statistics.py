@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from tasks.curation.measures import text_pass
 from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.text_pass import BULLET, CODE, DIGIT, LETTER, OTHER, SENTENCE, SINGLE, SPACE, TERMINAL
-from tasks.dedup import kernels, words
+from tasks.dedup import kernels
+from tasks.dedup.words import alphabet
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 BULLETS = "•-*‣▪◦·"
@@ -111,7 +112,7 @@ def classes() -> NDArray[np.uint16]:
             table[code] = SPACE if character.isspace() else kinds.get(unicodedata.category(character)[0], OTHER)
     for characters, kind in ((BULLETS, BULLET), (SENTENCE_ENDS, SENTENCE), (LINE_ENDS, TERMINAL), (CODE_ENDS, CODE)):
         table[[ord(character) for character in characters]] |= kind
-    table[words.alphabet().classes == kernels.SINGLE] |= SINGLE
+    table[alphabet().classes == kernels.SINGLE] |= SINGLE
     return table
 
 

@@ -19,6 +19,7 @@ DUPLICATES = {
     "decontaminate": "Holds a text of the test or validation set: a model that had seen it would be judged too well.",
     "exact": "The same text as a document that was kept.",
     "near": "Nearly the same text as a document that was kept.",
+    "drop": "Listed in select.drop.",
     "repeated_passages": "Passages that stand word for word in another document, and texts that hold nothing else.",
 }
 
@@ -78,8 +79,14 @@ def _ingested(raw: Node) -> list[dict[str, Any]]:
         _row(
             "quarantined",
             "Could not be read as a document: " + "; ".join(raw.metrics.get("quarantined", {})) + ".",
-            account["documents_quarantined"] + account["documents_dropped"],
-            account["bytes_quarantined"] + account["bytes_dropped"],
+            account["documents_quarantined"],
+            account["bytes_quarantined"],
+        ),
+        _row(
+            "not in the sample",
+            "Only a share was asked for (ingest.corpus.sample): there are fewer duplicates in it than in the whole.",
+            account["documents_dropped"],
+            account["bytes_dropped"],
         ),
     ]
 
