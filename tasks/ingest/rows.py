@@ -11,8 +11,8 @@ from typing import Any, assert_never
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_config.ingest import Arrow, Csv, Json, JsonLines, Parquet, PlainText, Source
-from tasks.ingest.readers import columnar, delimited, json_lines, json_tree, plain
+from pipeline_config.ingest import Arrow, Csv, FrontMatter, Json, JsonLines, Parquet, PlainText, Source
+from tasks.ingest.readers import columnar, delimited, front_matter, json_lines, json_tree, plain
 from tasks.ingest.readers.record import Record, Unreadable, opened, unreadable
 from tasks.ingest.resolve import format_of
 from tasks.runtime.artifact import InputFile, InputFiles
@@ -61,6 +61,9 @@ def records(source: Source, file: InputFile) -> Iterator[Record | Unreadable]:
         case PlainText():
             with opened(file.path, file.name) as content:
                 yield from plain.read(content, options, limit)
+        case FrontMatter():
+            with opened(file.path, file.name) as content:
+                yield from front_matter.read(content, limit)
         case JsonLines():
             with opened(file.path, file.name) as content:
                 yield from json_lines.read(content, limit)
