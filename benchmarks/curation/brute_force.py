@@ -90,7 +90,7 @@ def best_twins(
     threshold: float,
     apart: Mapping[int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each text of `asked` the text of `among` with the highest Jaccard ≥ `threshold`: not itself, nor `apart` of it.
+    """For each text of `asked` the text of `among` with the highest Jaccard ≥ `threshold`, never itself or its `apart`.
 
     Returns (text or −1, Jaccard or 0), each (len(asked),). Exhaustive.
     """

@@ -38,7 +38,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.curation.brute_force import jaccard, shingle_sets
-from tasks.corpus.document import document_id, document_table, write_documents
+from tasks.corpus.document import document_id, document_table, read_documents, write_documents
 
 SEED = 5
 VERSION = 1  # of what this file makes
@@ -47,6 +47,7 @@ EXACT, NEAR = 0.02, 0.04  # of the documents
 NEAR_RANGE = (0.6, 1.0)  # Jaccard aimed at, spread evenly
 NEAR_WORDS = 60  # words that a document needs to be edited
 HELD_OUT = 240
+PARTS = 8  # files of JSON lines
 
 
 @dataclass(frozen=True)
@@ -367,6 +368,24 @@ def _measure(rows: list[dict[str, Any]], added: list[dict[str, Any]], truth: lis
     )
     for number, fact in enumerate(truth):
         fact["jaccard"] = jaccard(sets.of(2 * number), sets.of(2 * number + 1))
+
+
+def json_lines(made: Corpus) -> tuple[Path, Path]:
+    """The corpus, and its one document, as JSON lines (id, source, text) in `PARTS` files: what raw text comes as."""
+    folders = made.folder / "lines", made.folder / "one-line"
+    for folder, documents in zip(folders, (made.documents, made.one), strict=True):
+        if folder.exists():
+            continue
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        rows = read_documents(documents, ["id", "source", "text"]).to_pylist()
+        for part in range(PARTS):
+            with (partial / f"{part}.jsonl").open("w", encoding="utf-8") as file:
+                for row in rows[part::PARTS]:
+                    file.write(json.dumps({**row, "id": row["id"].hex()}, ensure_ascii=False) + "\n")
+        partial.rename(folder)
+    return folders
 
 
 def arguments(description: str) -> argparse.ArgumentParser:

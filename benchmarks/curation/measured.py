@@ -143,9 +143,18 @@ def compare(sides: Mapping[str, Side], documents: Path, one: Path, folder: Path,
     return result
 
 
-def here(*words: str) -> list[str]:
-    """The start of a command in this environment: `python -m WORDS`."""
-    return [sys.executable, "-m", *words]
+def product(part: str, environment: Mapping[str, str] | None = None) -> Side:
+    """Our side: a part of `benchmarks.curation.product`, in this environment."""
+    return side([sys.executable, "-m", "benchmarks.curation.product", part], environment=environment)
+
+
+def side(start: Sequence[str], more: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Side:
+    """A command that takes `--documents` and `--out`."""
+
+    def command(documents: Path, out: Path) -> Command:
+        return Command([*start, "--documents", str(documents), "--out", str(out), *more], environment or {})
+
+    return command
 
 
 # --- how it is told ---

