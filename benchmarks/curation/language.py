@@ -39,9 +39,7 @@ def main() -> None:
     print(f"\n{len(theirs)} documents, {made.megabytes:.1f} MB; {where()}; {options.rounds} rounds, median (range)\n")
     print(speed_table(runs, "textmill", made.megabytes))
     counts, equal = Counter(theirs.values()), Counter(name for key, name in theirs.items() if ours[key] == name)
-    print(
-        f"\nagreement: {100 * equal.total() / counts.total():.2f} % of all; by language of {ENOUGH} documents or more:\n"
-    )
+    print(f"\n{100 * equal.total() / counts.total():.2f} % agree; by language of {ENOUGH} documents or more:\n")
     print("| language | documents | same answer |\n|---|---|---|")
     for name, count in sorted(counts.items(), key=lambda item: (equal[item[0]] / item[1], item[0])):
         if count >= ENOUGH:
