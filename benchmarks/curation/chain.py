@@ -2,11 +2,11 @@
 
     python -m benchmarks.curation.chain --cache DIR [--megabytes N] [--rounds 3]
 
-Steps of both: read JSON lines · repair (ftfy) · identify the language of every document, drop none · Gopher repetition ·
-Gopher quality · FineWeb quality · near-duplicates (word 5-grams, 20 bands of 8) · tokenise with the quickstart's
-WordPiece and write ids. Ours does more: it measures every document whatever the rules say, trains a byte model and
-measures perplexity, accounts for every byte, decontaminates against labelled texts, packs rows. datatrove does no more on
-a document once a rule has dropped it.
+Steps of both: read JSON lines · repair (ftfy) · identify the language of every document, drop none · Gopher
+repetition · Gopher quality · FineWeb quality · near-duplicates (word 5-grams, 20 bands of 8) · tokenise with the
+quickstart's WordPiece and write ids. Ours does more: it measures every document whatever the rules say, trains a byte
+model and measures perplexity, accounts for every byte, decontaminates against labelled texts, packs rows. datatrove
+does no more on a document once a rule has dropped it.
 """
 
 from __future__ import annotations

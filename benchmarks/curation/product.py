@@ -155,20 +155,24 @@ class Stages:
         return self.made[node]
 
     def road(self, config: Any, until: str) -> None:
-        """Walk the road of a config up to and with the node `until`."""
+        """Walk the road of a config up to and with the node `until`; what is made already is not made again."""
         from flows.inputs import find_inputs
         from flows.road import road
+        from tasks.runtime.stage import node_name
         from tasks.runtime.store import Store
         from tasks.runtime.workspace import Workspace
 
+        self.inputs = find_inputs(config, Store(Workspace(self.folder)))
+
         def call(stage: Any, part: str, /, *arguments: Any, **named: Any) -> Any:
-            artifact = self.run(stage, part, *arguments, **named)
-            if artifact.node == until:
+            node = node_name(stage, part)
+            artifact = self.made.get(node) or self.run(stage, part, *arguments, **named)
+            if node == until:
                 raise Reached
             return artifact
 
         with suppress(Reached):
-            road(config, find_inputs(config, Store(Workspace(self.folder))), call)
+            road(config, self.inputs, call)
 
 
 PARTS = {

@@ -1,4 +1,4 @@
-"""datatrove: the steps of `benchmarks.curation.chain` in local processes, one task a file, as its FineWeb example does."""
+"""datatrove: the steps of `benchmarks.curation.chain` in local processes, one task a file, as its FineWeb example."""
 
 from __future__ import annotations
 
