@@ -318,7 +318,7 @@ def _planted(
     """Documents to add, and the truth about them."""
     added: list[dict[str, Any]] = []
     truth: list[dict[str, Any]] = []
-    vocabulary = sorted({word for row in rest[:2000] for word in rows[row]["text"].split() if word.isalpha()})
+    vocabulary = sorted({word.lower() for row in rest[:2000] for word in rows[row]["text"].split() if word.isalpha()})
 
     def plant(kind: str, of: int, text: str) -> None:
         planted = document_id(f"planted-{kind}", b"%d" % len(added))
@@ -329,9 +329,11 @@ def _planted(
     def edited(text: str, count: int) -> str:
         """With `count` words replaced."""
         parts = re.split(r"(\s+)", text)
-        places = [place for place in range(0, len(parts), 2) if parts[place]]
+        places = [place for place in range(0, len(parts), 2) if any(map(str.isalnum, parts[place]))]
         for place in random.choice(places, min(count, len(places)), replace=False).tolist():
-            parts[place] = vocabulary[int(random.integers(len(vocabulary)))]
+            drawn = int(random.integers(len(vocabulary)))
+            same = vocabulary[drawn].lower() == parts[place].lower()
+            parts[place] = vocabulary[(drawn + same) % len(vocabulary)]
         return "".join(parts)
 
     for of in random.choice(rest, int(EXACT * len(rest)), replace=False).tolist():
