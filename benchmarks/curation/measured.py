@@ -74,8 +74,8 @@ def measured(command: Command, log: Path) -> Measured:
     if code:
         tail = log.read_text("utf-8", "replace").splitlines()[-25:]
         raise SystemExit("\n".join([f"{' '.join(command.argv)} ended with {code}:", *tail]))
-    # ru_maxrss: what a command that ends between two looks had at its largest.
-    return Measured(max(sum(spent.values()), usage.ru_utime + usage.ru_stime), wall, max(peak, usage.ru_maxrss * 1024))
+    # Not `usage.ru_maxrss`: it begins with what this process had when it forked.
+    return Measured(max(sum(spent.values()), usage.ru_utime + usage.ru_stime), wall, peak)
 
 
 def _children(root: psutil.Process) -> set[psutil.Process]:
