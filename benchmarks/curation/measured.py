@@ -21,12 +21,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from statistics import median
 
 import psutil
 
 POLL = 0.1  # seconds; a process may spend so much unseen before it ends
+DROWNS = 0.1  # of the start-up: less work than that is not told from its noise
 ROOT = Path(__file__).parents[2]
 
 
@@ -98,16 +100,28 @@ def _look(process: psutil.Process, spent: dict[tuple[int, float], float]) -> int
 
 @dataclass
 class Runs:
-    """What a side took: to start (on one document), and for the whole corpus in each round."""
+    """What a side took: to start (on one document, in each round), and for the whole corpus in each round."""
 
     cold: Measured
-    warm: Measured
+    warm: list[Measured] = field(default_factory=list)
     rounds: list[Measured] = field(default_factory=list)
 
     @property
+    def start(self) -> float:
+        """CPU seconds of a warm start."""
+        return median(run.cpu for run in self.warm)
+
+    @property
     def cpu(self) -> list[float]:
-        """CPU seconds of the work alone, per round: start-up taken off."""
-        return [max(run.cpu - self.warm.cpu, 1e-9) for run in self.rounds]
+        """CPU seconds of the work alone, per round: start-up taken off; not a number where it drowns in that."""
+        work = [run.cpu - self.start for run in self.rounds]
+        return [seconds if seconds > DROWNS * self.start else float("nan") for seconds in work]
+
+    @property
+    def wall(self) -> list[float]:
+        """Seconds of the work alone, per round."""
+        start = median(run.wall for run in self.warm)
+        return [run.wall - start if run.wall > (1 + DROWNS) * start else float("nan") for run in self.rounds]
 
     @property
     def peak(self) -> int:
@@ -136,9 +150,10 @@ def compare(sides: Mapping[str, Side], documents: Path, one: Path, folder: Path,
     result = {}
     for name, cache in caches.items():
         shutil.rmtree(cache, ignore_errors=True)
-        result[name] = Runs(run(name, one, "cold", cache), run(name, one, "warm", cache))
+        result[name] = Runs(run(name, one, "cold", cache))
     for number in range(1, rounds + 1):
         for name, cache in caches.items():
+            result[name].warm.append(run(name, one, f"start {number}", cache))
             result[name].rounds.append(run(name, documents, f"round {number}", cache))
     return result
 
@@ -167,6 +182,8 @@ def ratios(runs: Mapping[str, Runs], ours: str, name: str) -> list[float]:
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
     """Median and range."""
+    if any(map(isnan, values)):
+        return "too little text to say"
     return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
@@ -182,7 +199,7 @@ def speed_table(runs: Mapping[str, Runs], ours: str, megabytes: float) -> str:
         lines.append(
             f"| {name} | {spread(rate, 2)} | {spread(cost, 0)} | {spread(ratios(runs, ours, name))} | "
             f"{spread([run.wall for run in found.rounds])} | {found.peak >> 20} | "
-            f"{found.cold.cpu:.1f} / {found.warm.cpu:.1f} |"
+            f"{found.cold.cpu:.1f} / {found.start:.1f} |"
         )
     return "\n".join(lines)
 

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from benchmarks.curation.chain import configure
 from benchmarks.curation.corpus import arguments, corpus, json_lines
-from benchmarks.curation.measured import Runs, compare, product, ratios, speed_table, spread, where
+from benchmarks.curation.measured import compare, product, ratios, speed_table, spread, where
 
 ONE, TWO = "1 worker", "2 workers"
-
-
-def wall(runs: Runs) -> list[float]:
-    return [max(run.wall - runs.warm.wall, 1e-9) for run in runs.rounds]
 
 
 def main() -> None:
@@ -29,10 +25,12 @@ def main() -> None:
         name: product("measures", {"TEXTMILL_WORKERS": str(number)}) for number, name in enumerate((ONE, TWO), start=1)
     }
     runs = compare(sides, whole, one, cache / "runs" / "workers", options.rounds)
-    faster = [slow / fast for slow, fast in zip(wall(runs[ONE]), wall(runs[TWO]), strict=True)]
+    faster = [slow / fast for slow, fast in zip(runs[ONE].wall, runs[TWO].wall, strict=True)]
     print(f"\n{made.megabytes:.1f} MB; {where()}; {options.rounds} rounds, median (range)\n")
     print(speed_table(runs, ONE, made.megabytes))
-    print(f"\ntwo workers: {spread(ratios(runs, ONE, TWO), 2)} times the CPU of one, {spread(faster, 2)} times as fast")
+    print(
+        f"\ntwo workers: CPU of one times {spread(ratios(runs, ONE, TWO), 2)}, speed of one times {spread(faster, 2)}"
+    )
 
 
 if __name__ == "__main__":
