@@ -48,6 +48,14 @@ NEAR_RANGE = (0.6, 1.0)  # Jaccard aimed at, spread evenly
 NEAR_WORDS = 60  # words that a document needs to be edited
 HELD_OUT = 240
 PARTS = 8  # files of JSON lines
+START = (
+    "A lighthouse stood at the end of the harbour, and its keeper had been there for thirty years. Every evening he "
+    "climbed the stairs with a can of oil, cleaned the glass and lit the lamp before the boats came in. When the fog "
+    "was thick, he rang a bell as well.\nPeople in the village set their clocks by him, and that was a mistake.",
+    "Bread needs flour, water, salt and time, of which most bakers have the least. The dough is mixed at night, folded "
+    "four times and left to rest in a cool room until morning. What happens in those hours decides how the crust will "
+    "taste.\nIf you are in a hurry, make pancakes; they have never been known to wait for anybody.",
+)
 
 
 @dataclass(frozen=True)
@@ -373,16 +381,19 @@ def _measure(rows: list[dict[str, Any]], added: list[dict[str, Any]], truth: lis
 
 
 def json_lines(made: Corpus) -> tuple[Path, Path]:
-    """The corpus, and its one document, as JSON lines (id, source, text) in `PARTS` files: what raw text comes as."""
-    folders = made.folder / "lines", made.folder / "one-line"
-    for folder, documents in zip(folders, (made.documents, made.one), strict=True):
+    """The corpus as JSON lines (id, source, text) in `PARTS` files, which is what raw text comes as, and beside it two
+    plain texts that pass every rule: what a whole chain costs to start."""
+    start = [{"id": bytes([number]) * 16, "source": "start", "text": text} for number, text in enumerate(START)]
+    folders = made.folder / "lines", made.folder / "start-lines"
+    for folder in folders:
         if folder.exists():
             continue
+        whole = folder.name == "lines"
+        rows = read_documents(made.documents, ["id", "source", "text"]).to_pylist() if whole else start
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        rows = read_documents(documents, ["id", "source", "text"]).to_pylist()
-        for part in range(PARTS):
+        for part in range(min(PARTS, len(rows))):
             with (partial / f"{part}.jsonl").open("w", encoding="utf-8") as file:
                 for row in rows[part::PARTS]:
                     file.write(json.dumps({**row, "id": row["id"].hex()}, ensure_ascii=False) + "\n")
