@@ -1,6 +1,6 @@
 """Does curation help? At equal training tokens: raw text, without copies, + without near-duplicates, + rules.
 
-    python -m benchmarks.curation.helps --cache DIR [--preset cloud-security] [--tokens 200000] [--seeds 3]
+    python -m benchmarks.curation.helps --cache DIR [--preset cloud-security] [--tokens 200000] [--seeds 3] [key=value …]
 
 The text and the task are those of a preset. First a *clean set* is taken out: documents that all rules keep, none a
 copy or near-duplicate of another. No arm holds a document that leaks one of them (half of its 13-grams, or Jaccard
@@ -138,6 +138,7 @@ def prepare(stages: Stages, config: PipelineConfig, count: int) -> dict[str, Any
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over the preset's")
     parser.add_argument("--cache", type=Path, required=True, help="folder for results")
     parser.add_argument("--preset", default="cloud-security")
     parser.add_argument("--tokens", type=int, default=200_000, help="tokens that each model learns from")
@@ -149,7 +150,7 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "textmill.yaml").write_text(f"preset: {options.preset}\n", encoding="utf-8")
-    config, stages = load(folder / "textmill.yaml"), Stages(folder)
+    config, stages = load(folder / "textmill.yaml", options.overrides), Stages(folder)
     corpora = prepare(stages, config, options.clean)
     losses: dict[str, list[float]] = {name: [] for name in corpora}
     scores: dict[str, list[float]] = {name: [] for name in corpora}
