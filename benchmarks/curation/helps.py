@@ -1,6 +1,6 @@
 """Does curation help? At equal training tokens: raw text, without copies, + without near-duplicates, + rules.
 
-    python -m benchmarks.curation.helps --cache DIR [--preset cloud-security] [--tokens 200000] [--seeds 3] [key=value …]
+    python -m benchmarks.curation.helps --cache DIR [--preset cloud-security] [--tokens N] [--seeds 3] [key=value …]
 
 The text and the task are those of a preset. First a *clean set* is taken out: documents that all rules keep, none a
 copy or near-duplicate of another. No arm holds a document that leaks one of them (half of its 13-grams, or Jaccard
