@@ -48,6 +48,7 @@ from tasks.runtime.artifact import CleanCorpus, Corpus
 from tasks.training.packed import load_packed
 
 CLEAN = "clean set"
+ROWS = 8  # of an optimiser step
 CLEAN_WORDS = 30  # words that a text of the clean set has at least
 
 
@@ -159,8 +160,8 @@ def main() -> None:
             learning = PretrainConfig(
                 objective=MaskedLanguageModelling(kind="mlm", head_warmup_steps=options.head_steps),
                 budget=Tokens(kind="tokens", tokens=options.tokens),
-                train_batch_size=8,
-                warmup_steps=5,
+                train_batch_size=ROWS,
+                warmup_steps=options.tokens // (20 * ROWS * config.pack.max_seq_length),  # a twentieth of the steps
                 heldout_tokens=10**9,
                 seed=seed,
             )
