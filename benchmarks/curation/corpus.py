@@ -11,7 +11,9 @@ smallest hash of their key are taken, about N megabytes. Into them are planted, 
     leak-verbatim    a held-out text (`held_out.parquet`; these are no documents of the corpus)
     leak-embedded    a held-out text in the middle of a longer document
     leak-edited-2    a held-out text with 2 % of its words replaced; leak-edited-5: with 5 %
-    boilerplate      no leak: a document with what opens a dozen held-out texts put before it
+    boilerplate      no leak: a document that begins with the 60 words that a fifth of the held-out texts begin with
+
+Documents that hold a leak or boilerplate share no 13 words in a row with a held-out text otherwise.
 
 Everything follows from the wheels and N: no clock, no machine, no random state but the seed here.
 """
@@ -28,7 +30,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.curation.brute_force import jaccard, shingle_sets
+from benchmarks.curation.brute_force import jaccard, shingle_sets, words
 from tasks.corpus.document import document_id, document_table, read_documents, write_documents
 
 SEED = 5
@@ -47,6 +49,7 @@ EXACT, NEAR = 0.02, 0.04  # of the documents
 NEAR_RANGE = (0.6, 1.0)  # Jaccard aimed at, spread evenly
 NEAR_WORDS = 60  # words that a document needs to be edited
 HELD_OUT = 240
+NOTICE_WORDS = 60  # of what a fifth of the held-out texts begin with
 PARTS = 8  # files of JSON lines
 START = (
     "A lighthouse stood at the end of the harbour, and its keeper had been there for thirty years. Every evening he "
@@ -290,7 +293,10 @@ def _make(texts: pa.Table, folder: Path, megabytes: int | None) -> None:
         }
         for source, key, language, text in zip(*(chosen[name].to_pylist() for name in texts.column_names), strict=True)
     ]
-    planted, truth = _planted(rows, held_out, rest, random)
+    notice = " ".join(bodies[held_out[0]].split()[:NOTICE_WORDS])
+    for row in held_out[4::5]:
+        rows[row]["text"] = f"{notice}\n\n{bodies[row]}"
+    planted, truth = _planted(rows, held_out, rest, notice, random)
     documents = document_table([*(rows[row] for row in rest), *planted])
     write_documents(folder / "documents", documents)
     middle = sorted(rest, key=lambda row: (len(bodies[row]), rows[row]["id"]))[len(rest) // 2]
@@ -321,7 +327,7 @@ def _sample(texts: pa.Table, megabytes: int | None) -> pa.Array:
 
 
 def _planted(
-    rows: list[dict[str, Any]], held_out: list[int], rest: list[int], random: np.random.Generator
+    rows: list[dict[str, Any]], held_out: list[int], rest: list[int], notice: str, random: np.random.Generator
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Documents to add, and the truth about them."""
     added: list[dict[str, Any]] = []
@@ -352,10 +358,11 @@ def _planted(
         shingles = len(rows[of]["text"].split())
         # Each replaced word takes up to five shingles away and brings as many: J = (S − 5k) / (S + 5k).
         plant("near", of, edited(rows[of]["text"], max(1, round(shingles * (1 - aim) / (5 * (1 + aim))))))
-    hosts = iter(random.choice(long, len(held_out), replace=False).tolist())
-    openings = " ".join(" ".join(rows[row]["text"].split()[:12]) for row in held_out[:12])
+    hosts = iter(
+        _strangers([rows[of]["text"] for of in held_out], (rows[row]["text"] for row in random.permutation(long)))
+    )
     for place, of in enumerate(held_out):
-        text, host = rows[of]["text"], rows[next(hosts)]["text"]
+        text, host = rows[of]["text"], next(hosts)
         match place % 5:
             case 0:
                 plant("leak-verbatim", of, text)
@@ -366,9 +373,20 @@ def _planted(
                 percent = 2 if place % 5 == 2 else 5
                 plant(f"leak-edited-{percent}", of, edited(text, max(1, len(text.split()) * percent // 100)))
             case _:
-                plant("boilerplate", of, f"{openings}\n\n{host}")
+                plant("boilerplate", of, f"{notice}\n\n{host}")
     _measure(rows, added, truth)
     return added, truth
+
+
+def _strangers(held_out: list[str], texts: Iterable[str]) -> Iterator[str]:
+    """Of `texts` those that share no run of 13 words with a held-out text."""
+
+    def runs(text: str) -> set[tuple[str, ...]]:
+        found = words(text)
+        return {tuple(found[at : at + 13]) for at in range(len(found) - 12)}
+
+    known = set().union(*map(runs, held_out))
+    return (text for text in texts if known.isdisjoint(runs(text)))
 
 
 def _measure(rows: list[dict[str, Any]], added: list[dict[str, Any]], truth: list[dict[str, Any]]) -> None:

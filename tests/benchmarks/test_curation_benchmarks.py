@@ -94,4 +94,5 @@ def test_what_is_planted_is_as_the_truth_says(tmp_path: Path) -> None:
             case "near":
                 assert 0.5 < row["jaccard"] < 1
             case "boilerplate":
-                assert row["jaccard"] < 0.1
+                assert row["jaccard"] < 0.5
+                assert planted.split()[:60] == origin.split()[:60]
