@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -52,6 +53,12 @@ class Mbox(Section):
     kind: Literal["mbox"]
 
 
+class FrontMatter(Section):
+    """Text under YAML front matter (between two `---` lines), whose keys are columns; the column `text` is the rest."""
+
+    kind: Literal["front_matter"]
+
+
 class JsonLines(Section):
     """One JSON object (or one JSON string) a line."""
 
@@ -92,7 +99,7 @@ class Arrow(Section):
     kind: Literal["arrow"]
 
 
-ConcreteFormat = PlainText | Html | Eml | Mbox | JsonLines | Json | Csv | Parquet | Arrow
+ConcreteFormat = PlainText | FrontMatter | Html | Eml | Mbox | JsonLines | Json | Csv | Parquet | Arrow
 
 
 def _by_kind(value: Any) -> Any:
@@ -154,6 +161,9 @@ class LabelSource(Source):
     """The column of the label."""
     group: Name = ""
     """A column whose equal values must not be parted by the split (a family, a customer, a document); empty: none."""
+    group_pattern: str = ""
+    """A regular expression: what it first finds in the group's value is the group, such as `^[^-]+` for the family of
+    `gpl-2.0`; empty: the whole value. Where it finds nothing, the whole value."""
     split_column: Name = ""
     """A column that says train, validation or test; empty: none."""
     split: Literal["train", "validation", "test"] | None = None
@@ -216,6 +226,7 @@ class LabelsConfig(Section):
         if both:
             raise ValueError(f"keep and drop both name {both}.")
         for source in self.sources:
+            _refuse_pattern(source)
             told = bool(source.split_column) + (source.split is not None)
             if told != (1 if self.split.kind == "given" else 0):
                 raise ValueError(
@@ -238,6 +249,17 @@ class IngestSection(Section):
     with labelled validation and test texts. Map every field of a record into its text. Null: none."""
     general: TextConfig | None = None
     """Text of no particular domain: what the model forgets is measured on it. Null: that is not measured."""
+
+
+def _refuse_pattern(source: LabelSource) -> None:
+    if source.group_pattern and not source.group:
+        raise ValueError(f"source {source.name!r}: group_pattern={source.group_pattern!r} needs a column: set group.")
+    try:
+        re.compile(source.group_pattern)
+    except re.error as error:
+        raise ValueError(
+            f"source {source.name!r}: group_pattern={source.group_pattern!r} is no regular expression: {error}."
+        ) from None
 
 
 def _refuse_equal_names(sources: tuple[Source, ...]) -> None:

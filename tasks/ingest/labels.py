@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any, assert_never
 
@@ -116,7 +117,7 @@ def _example(
 ) -> Example | Unreadable:
     try:
         label = _label(row.columns, source, config)
-        group = scalar(row.columns, source.group) if source.group else None
+        group = _group(row.columns, source) if source.group else None
         told = scalar(row.columns, source.split_column) if source.split_column else source.split
     except Malformed as error:
         return unreadable(row.line, row.raw, str(error))
@@ -147,6 +148,12 @@ def _label(columns: dict[str, Any], source: LabelSource, config: LabelsConfig) -
     if config.label_list == "refuse":
         raise Malformed("the label is a list; ingest.labels.label_list: single takes its one entry")
     return scalar({"label": values[0]}, "label") if len(values) == 1 else None
+
+
+def _group(columns: dict[str, Any], source: LabelSource) -> str | None:
+    value = scalar(columns, source.group)
+    found = re.search(source.group_pattern, value) if source.group_pattern and value else None
+    return found[0] if found and found[0] else value
 
 
 def _plain(text: str, config: LabelsConfig) -> str:

@@ -11,8 +11,20 @@ from typing import Any, assert_never
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline_config.ingest import Arrow, Csv, Eml, Html, Json, JsonLines, Mbox, Parquet, PlainText, Source
-from tasks.ingest.readers import columnar, delimited, html_page, json_lines, json_tree, mail, plain
+from pipeline_config.ingest import (
+    Arrow,
+    Csv,
+    Eml,
+    FrontMatter,
+    Html,
+    Json,
+    JsonLines,
+    Mbox,
+    Parquet,
+    PlainText,
+    Source,
+)
+from tasks.ingest.readers import columnar, delimited, front_matter, html_page, json_lines, json_tree, mail, plain
 from tasks.ingest.readers.record import Record, Unreadable, unreadable
 from tasks.ingest.readers.unpacked import opened
 from tasks.ingest.resolve import format_of
@@ -71,6 +83,9 @@ def records(source: Source, file: InputFile) -> Iterator[Record | Unreadable]:
         case Mbox():
             with opened(file.path, file.name) as content:
                 yield from mail.read_many(content, limit)
+        case FrontMatter():
+            with opened(file.path, file.name) as content:
+                yield from front_matter.read(content, limit)
         case JsonLines():
             with opened(file.path, file.name) as content:
                 yield from json_lines.read(content, limit)
