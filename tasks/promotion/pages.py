@@ -115,7 +115,11 @@ def ladder_section(
     shown, rung = {"majority", "tfidf", own["rung"]}, own
     while (rung := rungs.get(rung["parent"], {})) and rung["rung"] not in shown:
         shown.add(rung["rung"])
-    rows = [_ladder_row(row, config["metric"], measured, own) for name, row in rungs.items() if name in shown]
+    rows = [
+        _ladder_row(row, rungs.values(), config["metric"], measured, own)
+        for name, row in rungs.items()
+        if name in shown
+    ]
     head = (*ladder_head(config), "gain", "size", "latency")
     return "\n".join([*table(head, rows), "", f"Test set `{metrics['test_digest'][:16]}`, {_documents(metrics)}."])
 
@@ -124,19 +128,25 @@ def ladder_head(config: Mapping[str, Any]) -> tuple[str, str, str]:
     return "step", SCORES[config["metric"]], f"{100 * config['confidence']:g} % interval"
 
 
-def gained(gain: Mapping[str, Any] | None) -> str:
-    return f"{gain['value']:+.3f} over {gain['against']}" if gain else ""
+def gained(row: Mapping[str, Any], rungs: Iterable[Mapping[str, Any]]) -> str:
+    """The gain of a rung, and the title of the one that it is measured against."""
+    if not (gain := row.get("gain")):
+        return ""
+    titles = {other["rung"]: other["title"] for other in rungs}
+    return f"{gain['value']:+.3f} over {escaped(titles[gain['against']])}"
 
 
-def _ladder_row(row: Mapping[str, Any], metric: str, measured: Mapping[str, float], own: Any) -> Sequence[str]:
-    bounds, gain, size = row[metric], row.get("gain"), row.get("size_bytes")
+def _ladder_row(
+    row: Mapping[str, Any], rungs: Iterable[Any], metric: str, measured: Mapping[str, float], own: Any
+) -> Sequence[str]:
+    bounds, size = row[metric], row.get("size_bytes")
     latency = measured.get(f"latency_ms.{row['rung']}")
     title = escaped(row["title"])
     return (
         f"**{title}**" if row is own else title,
         f"{bounds['value']:.3f}",
         f"{bounds['low']:.3f} to {bounds['high']:.3f}",
-        gained(gain),
+        gained(row, rungs),
         f"{size / 1e6:.1f} MB" if size else "",
         f"{latency:.1f} ms" if latency is not None else "",
     )

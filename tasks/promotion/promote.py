@@ -152,7 +152,15 @@ def rollback(registry: Registry, *, model: str) -> tuple[Aliases, Aliases]:
         for version in (last.before.champion, last.before.previous):
             if version is not None:
                 registry.get(model, version)
-        journal.change(journal.entry("rollback", aliases, last.before, None, f"undoes {last.id}"))
+        journal.change(
+            journal.entry(
+                "rollback",
+                aliases,
+                last.before,
+                None,
+                f"undoes the promotion of version {last.after.champion} at {last.when[:16].replace('T', ' ')}",
+            )
+        )
         return aliases, last.before
 
 

@@ -145,7 +145,7 @@ def road_page(model: str, sentence: str, evaluation: Evaluation, nodes: Mapping[
             pages.escaped(row["title"]),
             f"{row[metric]['value']:.3f}",
             f"{row[metric]['low']:.3f} to {row[metric]['high']:.3f}",
-            pages.gained(row.get("gain")),
+            pages.gained(row, evaluation.metrics["rungs"]),
         )
         for row in evaluation.metrics["rungs"]
     ]
