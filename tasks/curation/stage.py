@@ -74,7 +74,7 @@ def select(
     signature = measured.signature
     for kind, how in (("relevance", "with its sources"), ("toxicity", "such as {kind: words}")):
         if getattr(measured, kind) is None and any(rule.kind == kind for rule in config.rules):
-            raise RefusedInput(f"select.rules: {kind} was not measured; set measure.{kind}, {how}.")
+            raise RefusedInput(f"select.rules: {kind} was not measured, measure.{kind} is null. Set it, {how}.")
     check_bands(config, signature.permutations)
     held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
     documents = clean.path / "documents"

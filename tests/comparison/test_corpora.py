@@ -33,7 +33,7 @@ def corpus(root: Path, fates: dict[str, str], emptied: str = "", edited: str = "
     pq.write_table(pa.Table.from_pylist(ledger, schema=SCHEMA), root / "select" / "ledger.parquet")
     cuts = [
         {"id": ID[name], "source": "docs", "position": 0, "edit": "html", "cut": 9, "inserted": 0, "reason": "markup"}
-        | {"emptied": True}
+        | {"counts": "{}", "emptied": True}
         for name in emptied
     ]
     pq.write_table(pa.Table.from_pylist(cuts, schema=CUTS), root / "clean" / "cuts.parquet")

@@ -50,7 +50,7 @@ def test_part_of_a_road_has_a_report_of_what_there_is(copy: Textmill) -> None:
 
 
 def test_a_run_that_failed_says_so_in_its_report(copy: Textmill) -> None:
-    copy("run", "select.rules.0.minimum=50000", code=1)
+    copy("run", "select.rules.0.minimum=50000", "select.accept_losses=[word_count]", code=1)
     runs = sorted((copy.root / "runs").iterdir())
     html = (runs[-1] / "report.html").read_text(encoding="utf-8")
     assert "This run failed after measure: select kept none of" in html
