@@ -20,11 +20,11 @@ from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRul
 from tasks.corpus.document import documents_at, read_documents, reference, shards, text_digest
 from tasks.corpus.redaction.settings import masked
 from tasks.curation.clean import apply_all
+from tasks.curation.decontamination import HeldOutTexts
 from tasks.curation.domain import read_rules
 from tasks.curation.judge import judge
 from tasks.curation.measure import SIGNATURES, TABLE, signature
 from tasks.curation.measures.statistics import statistics
-from tasks.curation.selection import HeldOutTexts
 from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, find_leaks, index_held_out
 from tasks.dedup.shingles import jaccard, shingles

@@ -68,7 +68,7 @@ class Ledger:
         reason: NDArray[np.object_] | str,
         value: NDArray[np.float64] | float = np.nan,
         threshold: NDArray[np.float64] | float = np.nan,
-        matched: NDArray[np.object_] | NDArray[np.void] | None = None,
+        matched: NDArray[np.void] | list[bytes] | None = None,
         jaccard: NDArray[np.float64] | float = np.nan,
     ) -> None:
         """Drop documents (indices); what is given for each stands in the same order as they. `matched` are ids."""
@@ -79,8 +79,8 @@ class Ledger:
         self._jaccard[documents] = jaccard
         if matched is not None:
             self._has_match[documents] = True
-            fixed = matched if matched.dtype.kind == "V" else np.frombuffer(b"".join(matched.tolist()), "V16")
-            self._matched[documents] = fixed
+            given = np.frombuffer(b"".join(matched), "V16") if isinstance(matched, list) else matched
+            self._matched[documents] = given
 
     def keep(self, documents: NDArray[np.int64], step: str, *, reason: str) -> None:
         """Say of kept documents (indices) why they stay."""

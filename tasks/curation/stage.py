@@ -68,7 +68,8 @@ def select(
 
     Held out are the validation and test texts of `labels`, and all texts of `benchmarks`.
     """
-    from tasks.curation.selection import HeldOutTexts, check_bands, run, training_texts
+    from tasks.curation.decontamination import HeldOutTexts, training_texts
+    from tasks.curation.selection import check_bands, run
 
     measured = MeasureConfig.model_validate(measures.config)
     signature = measured.signature

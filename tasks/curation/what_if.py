@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pipeline_config.rule_presets import Step
 from pipeline_config.selection import SelectConfig
 from tasks.corpus.document import documents_at, reference
-from tasks.curation.selection import Before, HeldOutTexts, check_bands, decide, training_texts
+from tasks.curation.decontamination import Before, HeldOutTexts, training_texts
+from tasks.curation.selection import check_bands, decide
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput
 

@@ -17,7 +17,7 @@ from pipeline_config.selection import RepeatedPassagesConfig, SelectConfig
 from tasks.corpus.account import Account
 from tasks.corpus.document import document_id, read_documents, reference, text_digest
 from tasks.curation import measure as measure_module
-from tasks.curation import selection as selection_module
+from tasks.curation.decontamination import HeldOutTexts
 from tasks.curation.domain import read_rules
 from tasks.curation.fate import fate_of_document, fate_of_text, tell_fate
 from tasks.curation.stage import clean, measure, select
@@ -112,7 +112,7 @@ def test_the_ledger_gives_value_threshold_and_match(road: Callable[..., SimpleNa
     assert (rows["decontaminate"]["value"], rows["decontaminate"]["threshold"]) == (1.0, 0.5)
     assert rows["decontaminate"]["reason"] == "leak: holds n-grams of a test text"
     held_out = made.labels.path / "data"
-    assert rows["decontaminate"]["matched_id"] in selection_module.HeldOutTexts.read(held_out).ids
+    assert rows["decontaminate"]["matched_id"] in HeldOutTexts.read(held_out).ids
     assert rows["near"]["jaccard"] == rows["near"]["value"] >= 0.8 == rows["near"]["threshold"]
     assert rows["exact"]["jaccard"] == 1
     assert (rows[None]["decision"], rows[None]["reason"], rows[None]["value"]) == ("kept", None, None)
@@ -249,7 +249,7 @@ def test_the_order_of_the_input_and_the_size_of_batches_do_not_matter(
 ):
     one = road()
     monkeypatch.setattr(measure_module, "ROWS", 3)
-    monkeypatch.setattr(selection_module, "ROWS", 2)
+    monkeypatch.setattr("tasks.curation.texts.ROWS", 2)
     other = road(backwards=True)
     for name in ("clean", "measures", "corpus"):
         assert getattr(one, name).digest == getattr(other, name).digest

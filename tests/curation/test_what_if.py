@@ -127,17 +127,17 @@ def test_it_says_what_select_does(made: SimpleNamespace, change: dict[str, Any])
 
 def test_known_leaks_are_not_looked_for_again(made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the texts only that of document 11, which a rule took before, is compared with held-out ones."""
-    from tasks.curation import selection
+    from tasks.curation import decontamination
 
     compared: list[str] = []
-    find = selection.find_leaks
+    find = decontamination.find_leaks
 
     def counted(index: Any, texts: Any, **more: Any) -> Any:
         compared.extend(texts.to_pylist())
         return find(index, texts, **more)
 
     before = made.select(BASE)
-    monkeypatch.setattr(selection, "find_leaks", counted)
+    monkeypatch.setattr(decontamination, "find_leaks", counted)
     found = asked(made, {"rules": [{"kind": "word_count", "minimum": 14}]}, before, samples=9)
     assert sorted(compared) == sorted([DOCS[11], DOCS[17]])
     (leak,) = [one for one in found.samples["dropped by another step"] if one.document == of(11)]
