@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline_config.clean import (
-    C4LinesConfig,
     CleanConfig,
-    DropLinesConfig,
     Edit,
-    HtmlConfig,
-    MarkdownConfig,
-    NormalFormConfig,
-    PiiConfig,
-    RepairConfig,
-    RepeatedLinesConfig,
-    SecretsConfig,
-    WhitespaceConfig,
 )
 from tasks.corpus import partitions
 from tasks.corpus.account import Account
 from tasks.corpus.document import (
     SCHEMA,
-    iter_documents,
     rows_between,
     shards,
     sort_order,
@@ -46,19 +34,7 @@ from tasks.corpus.document import (
 from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
 from tasks.corpus.row_groups import RowGroups
 from tasks.curation import line_frequencies
-from tasks.curation.edits import (
-    c4_lines,
-    drop_lines,
-    html,
-    markdown,
-    normal_form,
-    pii,
-    repair,
-    repeated_lines,
-    secrets,
-    whitespace,
-)
-from tasks.curation.edits.edited import Edited
+from tasks.curation.editing import apply_batch, fit
 from tasks.curation.line_frequencies import Frequencies
 from tasks.runtime.artifact import sha256_of
 from tasks.runtime.stage import Context
@@ -114,100 +90,6 @@ class Cleaned:
     edits: list[EditTotals] = field(default_factory=list)
     reused: int = 0
     """Documents taken from an earlier artifact. Says how the work was done: no part of the result."""
-
-
-def apply(edit: Edit, text: str, source: str = "", frequencies: Frequencies | None = None) -> Edited:
-    """One edit of one text. `frequencies` were fitted for it on the corpus; a text that is in none has none."""
-    match edit:
-        case RepairConfig():
-            return repair.edit(text, edit)
-        case NormalFormConfig():
-            return normal_form.edit(text, edit)
-        case HtmlConfig():
-            return html.edit(text, edit)
-        case MarkdownConfig():
-            return markdown.edit(text, edit)
-        case WhitespaceConfig():
-            return whitespace.edit(text, edit)
-        case DropLinesConfig():
-            return drop_lines.edit(text, edit)
-        case C4LinesConfig():
-            return c4_lines.edit(text, edit)
-        case RepeatedLinesConfig():
-            return repeated_lines.edit(text, edit, source, frequencies) if frequencies is not None else Edited(text)
-        case PiiConfig():
-            return pii.edit(text, edit)
-        case SecretsConfig():
-            return secrets.edit(text, edit)
-        case _:
-            assert_never(edit)
-
-
-def apply_all(
-    edits: Sequence[Edit], source: str, text: str, fitted: Mapping[int, Frequencies] = MappingProxyType({})
-) -> tuple[str, list[tuple[int, Edited]]]:
-    """The text after all edits, and what each that changed it did, by its position; `fitted` is by position, too."""
-    changes = []
-    for position, edit in enumerate(edits):
-        if edit.sources and source not in edit.sources:
-            continue
-        edited = apply(edit, text, source, fitted.get(position))
-        if edited.reason:
-            changes.append((position, edited))
-            text = edited.text
-    return text, changes
-
-
-def apply_batch(
-    edits: Sequence[Edit],
-    sources: Sequence[str],
-    texts: Sequence[str],
-    fitted: Mapping[int, Frequencies] = MappingProxyType({}),
-) -> list[tuple[str, list[tuple[int, Edited]]]]:
-    """What `apply_all` gives for each of the texts, edit by edit."""
-    now = list(texts)
-    changes: list[list[tuple[int, Edited]]] = [[] for _ in now]
-    for position, edit in enumerate(edits):
-        rows = [row for row, source in enumerate(sources) if not edit.sources or source in edit.sources]
-        held = [(sources[row], now[row]) for row in rows]
-        for place, edited in _changed(edit, held, fitted.get(position)):
-            changes[rows[place]].append((position, edited))
-            now[rows[place]] = edited.text
-    return list(zip(now, changes, strict=True))
-
-
-def _changed(
-    edit: Edit, held: Sequence[tuple[str, str]], frequencies: Frequencies | None
-) -> Iterator[tuple[int, Edited]]:
-    """Of (source, text) what an edit changes, by its place; some edits tell from one pass over all where to look."""
-    match edit:
-        case PiiConfig():
-            yield from pii.edit_batch([text for _, text in held], edit)
-        case SecretsConfig():
-            yield from secrets.edit_batch([text for _, text in held], edit)
-        case _:
-            edits = ((place, apply(edit, text, source, frequencies)) for place, (source, text) in enumerate(held))
-            yield from ((place, edited) for place, edited in edits if edited.reason)
-
-
-def fit(edits: Sequence[Edit], documents: Path, spill: Path) -> dict[int, Frequencies]:
-    """Count what the edits need to know of the whole corpus, by their position: one pass over the documents for each.
-
-    Each sees the texts as the edits before it leave them. `spill` is an empty folder.
-    """
-    fitted: dict[int, Frequencies] = {}
-    for position, edit in enumerate(edits):
-        if isinstance(edit, RepeatedLinesConfig):
-            keys = (
-                repeated_lines.keys(apply_all(edits[:position], source, text, fitted)[0], edit, source)
-                for batch in iter_documents(documents, ["source", "text"])
-                for source, text in zip(*(batch.column(name).to_pylist() for name in ("source", "text")), strict=True)
-                if not edit.sources or source in edit.sources
-            )
-            folder = spill / str(position)
-            folder.mkdir()
-            fitted[position] = line_frequencies.fit(keys, edit.min_documents, folder)
-    return fitted
 
 
 def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:

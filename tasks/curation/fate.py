@@ -19,9 +19,9 @@ from pipeline_config.rule_presets import Step
 from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRule, SelectConfig, ToxicityRule
 from tasks.corpus.document import documents_at, read_documents, reference, shards, text_digest
 from tasks.corpus.redaction.settings import masked
-from tasks.curation.clean import apply_all
 from tasks.curation.decontamination import HeldOutTexts
 from tasks.curation.domain import read_rules
+from tasks.curation.editing import apply_all
 from tasks.curation.judge import judge
 from tasks.curation.measure import SIGNATURES, TABLE, signature
 from tasks.curation.measures.statistics import statistics

@@ -93,7 +93,7 @@ def test_the_type_checker_names_what_was_forgotten(tmp_path: Path) -> None:
     do(root, f"-m mypy {config}")
     for name, file in {
         "DigitsRule": "tasks/curation/judge.py",
-        "WebAddressesConfig": "tasks/curation/clean.py",
+        "WebAddressesConfig": "tasks/curation/editing.py",
         "OnnxInt4": "tasks/compression/compressing.py",
         "ReplacedTokens": "tasks/pretraining/stage.py",
     }.items():

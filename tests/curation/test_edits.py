@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from pipeline_config.clean import Edit
-from tasks.curation.clean import apply, apply_all
+from tasks.curation.editing import apply, apply_all
 from tasks.curation.edits.edited import Edited
 
 

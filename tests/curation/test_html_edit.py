@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline_config.clean import HtmlConfig
 from tasks.corpus.markup import html_to_text
-from tasks.curation.clean import apply
+from tasks.curation.editing import apply
 
 ARTICLE = "".join(f"<p>Sentence {n} of an article says what its reader came for, at some length.</p>" for n in range(9))
 PAGE = (

@@ -16,7 +16,7 @@ from pipeline_config.clean import C4LinesConfig, CleanConfig, RepeatedLinesConfi
 from tasks.corpus.account import Account
 from tasks.corpus.document import read_documents
 from tasks.curation import line_frequencies
-from tasks.curation.clean import apply
+from tasks.curation.editing import apply
 from tasks.curation.edits import repeated_lines
 from tasks.curation.edits.edited import Edited
 from tasks.curation.stage import clean

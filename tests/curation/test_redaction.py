@@ -15,7 +15,7 @@ from pipeline_config.clean import Edit, PiiConfig, SecretsConfig
 from tasks.corpus.redaction.checksums import luhn, mod_11_10, verhoeff
 from tasks.corpus.redaction.pattern import find, redact, wanted
 from tasks.corpus.redaction.settings import masked, patterns
-from tasks.curation.clean import apply, apply_all, apply_batch
+from tasks.curation.editing import apply, apply_all, apply_batch
 
 PII, SECRETS = PiiConfig(kind="pii"), SecretsConfig(kind="secrets")
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow0BAAKC\n-----END RSA PRIVATE KEY-----"
