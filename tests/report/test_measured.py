@@ -45,3 +45,9 @@ def test_a_threshold_stands_at_its_value_or_points_to_it(threshold: Threshold, p
     (x,) = re.findall(r'<line x1="([\d.]+)"[^>]*class="threshold"', picture)
     assert float(x) == pytest.approx(place, abs=0.06)
     assert f">{said}<" in picture
+
+
+def test_what_is_the_same_in_nearly_all_documents_is_told_in_words() -> None:
+    nearly = {"edges": [0.0, 0.0], "lowest": 0.0, "highest": 0.25}
+    assert measured._alike("hash_ratio", nearly) == "hash ratio (0, else 0 to 0.25)"
+    assert measured._alike("hash_ratio", nearly | {"highest": 0.0}) == "hash ratio (0)"

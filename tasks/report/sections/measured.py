@@ -25,12 +25,12 @@ def build(material: Material) -> dict[str, Any]:
     shown = [
         _drawn(name, spread, bounds.get(name, []))
         for name, spread in found.items()
-        if spread["counts"] and name not in ABOUT and (name in bounds or spread["lowest"] < spread["highest"])
+        if len(spread["counts"]) > 1 and name not in ABOUT
     ]
-    same = [name for name, spread in found.items() if spread["counts"] and spread["lowest"] == spread["highest"]]
+    nearly = [name for name, spread in found.items() if len(spread["counts"]) == 1 and name not in ABOUT]
     return {
         "documents": measures.metrics["documents"],
-        "same": [f"{name.replace('_', ' ')} ({number(found[name]['lowest'])})" for name in same if name not in bounds],
+        "same": [_alike(name, found[name]) for name in nearly],
         "pictures": sorted(shown, key=lambda one: not one["rules"]),
         "rules": [
             {
@@ -47,6 +47,13 @@ def build(material: Material) -> dict[str, Any]:
             for one in (corpus.metrics.get("fitted", ()) if corpus else ())
         ],
     }
+
+
+def _alike(name: str, spread: dict[str, Any]) -> str:
+    """Of a measure that is the same in 99 of 100 documents: its value, and how far the others reach."""
+    value, low, high = number(spread["edges"][0]), number(spread["lowest"]), number(spread["highest"])
+    reach = "" if low == high else f", else {low} to {high}"
+    return f"{name.replace('_', ' ')} ({value}{reach})"
 
 
 def _drawn(name: str, spread: dict[str, Any], bounds: list[tuple[str, Threshold, bool]]) -> dict[str, Any]:
