@@ -237,7 +237,7 @@ class _Gathering:
 
 def _figure(artifact: Artifact) -> str:
     """Empty for an artifact of an earlier version of its stage, which counted other things."""
-    with suppress(KeyError):
+    with suppress(KeyError, TypeError):
         return main_figure(artifact)
     return ""
 

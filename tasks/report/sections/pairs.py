@@ -18,6 +18,9 @@ def build(material: Material) -> dict[str, Any]:
     near = corpus.manifest.config.get("near_duplicates")
     if not near:
         raise Absent("Near-duplicates were not looked for (select.near_duplicates is null).")
+    step = next(step for step in corpus.metrics["steps"] if step["step"] == "near")
+    if "recall" not in step:
+        raise Absent("This selection was made before what the search finds was recorded.")
     rows = [row for row in Ledger.read(corpus.folder).spread("near", PAIRS) if row["matched_id"]]
     if not rows:
         raise Absent("There were no near-duplicates in this corpus.")
@@ -37,7 +40,6 @@ def build(material: Material) -> dict[str, Any]:
                     "sources": (dropped["source"], kept["source"]),
                 }
             )
-    step = next(step for step in corpus.metrics["steps"] if step["step"] == "near")
     return {
         "pairs": pairs,
         "threshold": near["threshold"],
