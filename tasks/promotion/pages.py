@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.promotion.gates import GateResult
 from tasks.promotion.ledger import Aliases, Entry
-from tasks.runtime.units import SCORES
+from tasks.runtime.units import SCORES, signed
 
 LIMIT = 5000
 HEAD = "Made by Textmill"
@@ -133,7 +133,7 @@ def gained(row: Mapping[str, Any], rungs: Iterable[Mapping[str, Any]]) -> str:
     if not (gain := row.get("gain")):
         return ""
     titles = {other["rung"]: other["title"] for other in rungs}
-    return f"{gain['value']:+.3f} over {escaped(titles[gain['against']])}"
+    return f"{signed(gain['value'], 3)} over {escaped(titles[gain['against']])}"
 
 
 def _ladder_row(

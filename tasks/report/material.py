@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.runtime.artifact import MANIFEST, Manifest
+from tasks.runtime.mlflow_store import aliases_on_disk
 from tasks.runtime.runs import NodeRecord, RunRecord
 from tasks.runtime.store import Execution, Store
 from tasks.runtime.workspace import Workspace
@@ -87,9 +88,15 @@ class Material:
                 found.append(entry)
         return found
 
-    @property
+    @cached_property
     def champion(self) -> int | None:
-        """The version in use: as the ledger left it, else as the run did."""
+        """The version in use: as the registry says, if it lies here; else as the ledger left it, or the run."""
+        aliases = aliases_on_disk(self.workspace, self.model)
+        return self.recorded_champion if aliases is None else aliases.get("champion")
+
+    @property
+    def recorded_champion(self) -> int | None:
+        """The version in use as the ledger left it, else as the run did."""
         if self.ledger:
             version = (self.ledger[-1].get("to") or {}).get("champion")
             return version if isinstance(version, int) else None
@@ -99,6 +106,8 @@ class Material:
     def set_by_hand(self) -> bool:
         """Whether no gate was asked about the version in use, and none overridden."""
         champion = self.champion
+        if champion != self.recorded_champion:
+            return champion is not None  # moved since the last entry
         for entry in reversed(self.ledger):
             before, after = ((entry.get(side) or {}).get("champion") for side in ("from", "to"))
             if after == champion and entry.get("action") == "promote":

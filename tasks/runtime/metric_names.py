@@ -53,7 +53,8 @@ def manifest_points(kind: str, metrics: Mapping[str, Any]) -> list[Point]:
     points: list[Point] = []
     if isinstance(loss := rest.pop("heldout_loss", None), Mapping) and {"before", "after"} <= set(loss):
         points += [("heldout/loss", loss["before"], 0), ("heldout/loss", loss["after"], int(metrics.get("steps", 1)))]
-    rest.pop("validation_macro_f1_by_epoch", None)  # logged by step while it was trained
+    for drawn in ("validation_macro_f1_by_epoch", "histograms"):  # logged by step while it was trained; the report's
+        rest.pop(drawn, None)
     return points + [(KEPT.get(name, _sectioned(name)), value, None) for name, value in numbers(rest)]
 
 

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from tasks.runtime.errors import RefusedInput, StageFailed, full_disk
 from tasks.runtime.reachable import check_reachable, shown
@@ -68,6 +69,19 @@ def _follow_move(workspace: Workspace) -> None:
                     f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                     (here, len(there) + 1, there, len(there) + 1, f"{there}/"),
                 )
+
+
+def aliases_on_disk(workspace: Workspace, model: str) -> dict[str, int] | None:
+    """The aliases of a model as `mlflow.db` holds them now, read without MLflow; None where a server keeps them."""
+    database = workspace.root / "mlflow.db"
+    if os.environ.get("MLFLOW_TRACKING_URI") or not database.is_file():
+        return None
+    asked = "SELECT alias, version FROM registered_model_aliases WHERE name = ?"
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
+            return {alias: int(version) for alias, version in connection.execute(asked, (model,))}
+    except sqlite3.Error:
+        return None
 
 
 def mlflow_errors() -> tuple[type[Exception], ...]:

@@ -22,12 +22,15 @@ def compare(textmill: Textmill, *arguments: str, code: int = 0) -> str:
 
 @pytest.mark.long
 def test_two_runs_with_another_threshold(copy: Textmill, road: Road) -> None:
-    copy.run("select.rules.0.minimum=13", "finetune.dropout=0.2", "--until", "select")
+    copy.run(
+        "select.rules.0.minimum=13", "select.accept_losses=[word_count]", "finetune.dropout=0.2", "--until", "select"
+    )
     moved = copy.root / "moved.jsonl"
     report = json.loads(compare(copy, "last~1", "last", "--json", "--moved", str(moved)))
     assert report["a"]["name"] == road.report["run"]
     assert report["settings"] == [
         {"key": "select.rules.word_count.minimum", "a": 4, "b": 13},
+        {"key": "select.accept_losses", "a": [], "b": ["word_count"]},
         {"key": "finetune.dropout", "a": 0.1, "b": 0.2},  # from the records: no node of B has used it yet
     ]
     assert report["nodes"]["different"] == ["select"]

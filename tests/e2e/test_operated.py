@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tasks.runtime.mlflow_store import aliases_on_disk
+from tasks.runtime.workspace import Workspace
 from tests.e2e.conftest import Road
 from tests.e2e.workspace import Textmill, clone, started, wait_for
 from tests.server.services import Api, processes_of
@@ -147,6 +149,33 @@ def test_a_foreground_run_that_was_killed_is_closed_by_the_next(operated: Operat
 def _running(operated: Operated) -> dict[str, Any] | None:
     found = operated.api("flow_runs/filter", flow_runs={"state": {"type": {"any_": ["RUNNING"]}}})
     return found[0] if found else None
+
+
+def test_a_schedule_makes_a_challenger_of_new_data(operated: Operated) -> None:
+    """A file more in the folder that a source names: the next scheduled run registers what comes of it, and judges."""
+    road = operated.api.get("deployments/name/corpus-to-model/tiny")["id"]
+    before = aliases_on_disk(Workspace(operated.root), "tiny")
+    new = "Rotation of the access key: the policy of the bucket names who may read it, and for how long.\n"
+    (operated.root / "data" / "pages" / "page99.md").write_text(f"# New\n\n{new * 9}")
+    schedule = operated.api.schedule(road, {}, interval=5)
+    fired = wait_for(
+        lambda: [
+            one["id"]
+            for one in operated.api.runs(deployment_id={"any_": [road]})
+            if one["auto_scheduled"] and one["state_type"] in ("RUNNING", "COMPLETED")
+        ],
+        120,
+    )
+    operated.api.delete(schedule)
+    done = operated.ended(fired[0])
+    assert done["state_type"] == "COMPLETED", operated.log(done["id"])
+    states = operated.tasks(done["id"])
+    assert (states["ingest.labels"], states["ingest.corpus"], states["distill"]) == ("Cached", "Completed", "Completed")
+    after = aliases_on_disk(Workspace(operated.root), "tiny")
+    assert before is not None
+    assert after is not None
+    assert after["challenger"] > before["challenger"]
+    assert f"version {after['challenger']}" in done["state"]["message"]
 
 
 def test_a_person_decides(operated: Operated) -> None:

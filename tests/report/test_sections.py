@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,33 @@ def test_a_champion_set_by_hand_is_said(
     _, record = made
     (tmp_path / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ledger))
     changes = {"promotion": {**OUTCOME, "champion": champion}, "config": {"model": {"name": "m"}}, "nodes": {}}
+    material = Material(Workspace(tmp_path), record.model_copy(update=changes))
+    assert gates.build(material)["unchecked"] == unchecked
+    assert verdict.build(material)["since"].startswith(since)
+    assert bool(verdict.build(material)["since"]) == bool(since)
+
+
+@pytest.mark.parametrize(
+    ("alias", "unchecked", "since"),
+    [
+        (3, None, ""),
+        (2, 2, "Now version 2 is in use. Version 2 was set by hand"),
+        (None, None, "Now no version is in use."),
+    ],
+)
+def test_an_alias_moved_outside_is_said_before_the_ledger_knows(
+    made: Made, tmp_path: Path, alias: int | None, unchecked: int | None, since: str
+) -> None:
+    """The table as MLflow makes it."""
+    _, record = made
+    (tmp_path / "ledger.jsonl").write_text(json.dumps(entry("promote", None, 3)) + "\n")
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute(
+            "CREATE TABLE registered_model_aliases (alias TEXT, version INTEGER, name TEXT, workspace TEXT)"
+        )
+        if alias:
+            database.execute("INSERT INTO registered_model_aliases VALUES ('champion', ?, 'm', 'default')", (alias,))
+    changes = {"promotion": {**OUTCOME, "champion": 3}, "config": {"model": {"name": "m"}}, "nodes": {}}
     material = Material(Workspace(tmp_path), record.model_copy(update=changes))
     assert gates.build(material)["unchecked"] == unchecked
     assert verdict.build(material)["since"].startswith(since)

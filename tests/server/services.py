@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
@@ -70,10 +71,12 @@ class Api:
     def delete(self, path: str) -> None:
         self._ask("DELETE", path)
 
-    def schedule(self, deployment: str, **schedule: Any) -> str:
-        """Make a schedule that runs `QUICK`, as the UI does; return its path."""
+    def schedule(self, deployment: str, parameters: Any = MappingProxyType(QUICK), **schedule: Any) -> str:
+        """Make a schedule, as the UI does; return its path."""
         path = f"deployments/{deployment}/schedules"
-        (made,) = self._ask("POST", path, [{"schedule": schedule, "active": True, "parameters": QUICK}]).json()
+        (made,) = self._ask(
+            "POST", path, [{"schedule": schedule, "active": True, "parameters": dict(parameters)}]
+        ).json()
         return f"{path}/{made['id']}"
 
     def _ask(self, method: str, path: str, body: Any = None) -> httpx.Response:

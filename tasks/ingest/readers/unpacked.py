@@ -20,7 +20,7 @@ MOST_RATIO = 250
 a bomb comes near the limit of DEFLATE, 1032 : 1 (zlib's technical details), and Zstandard has no such limit."""
 FREE_BYTES = 64 << 20
 """So many bytes may come out of any file: a small file of one repeated line is no danger."""
-_BUFFER = 1 << 20
+_BUFFER = 1 << 16
 
 
 class Damaged(Exception):

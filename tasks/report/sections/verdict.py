@@ -68,9 +68,12 @@ def _since(material: Material) -> str:
     if material.record.promotion is None:
         return ""
     now, then, said = material.champion, material.record.promotion["champion"], []
-    if now != then:
+    which = f"version {now}" if now else "no version"
+    if now != material.recorded_champion:
+        said.append(f"Now {which} is in use.")
+    elif now != then:
         when = moment_text(str(material.ledger[-1].get("when", "")))
-        said.append(f"Since {when} {f'version {now}' if now else 'no version'} is in use.")
+        said.append(f"Since {when} {which} is in use.")
     if material.set_by_hand:
         said.append(f"Version {now} was set by hand in the registry: its gates were not checked.")
     return " ".join(said)
