@@ -37,7 +37,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
-def mix(value):  # type: ignore[no-untyped-def]
+def mix(value):  # type: ignore[no-untyped-def]  # numba infers the types
     """The finaliser of SplitMix64 (Steele et al. 2014), of one number."""
     value = value + _U64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
@@ -46,7 +46,7 @@ def mix(value):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offsets, starts):  # type: ignore[no-untyped-def]
+def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offsets, starts):  # type: ignore[no-untyped-def]  # numba infers the types
     """Hash the words of texts `data[borders[i]:borders[i + 1]]`, UTF-8, into `hashes`; `offsets` (N + 1,) say where.
 
     A code point c is replaced by `fold[c]`, then has a class. `order[c]` is its canonical combining class, or `ASK`:
@@ -122,7 +122,7 @@ def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offset
 
 
 @compiled
-def sign(hashes, offsets, size, multipliers, increments, minima):  # type: ignore[no-untyped-def]
+def sign(hashes, offsets, size, multipliers, increments, minima):  # type: ignore[no-untyped-def]  # numba infers the types
     """MinHash signatures of the word n-grams of texts into `minima` (N, K); of fewer words than `size` all are one."""
     for text in range(len(offsets) - 1):
         row = minima[text]
@@ -142,7 +142,7 @@ def sign(hashes, offsets, size, multipliers, increments, minima):  # type: ignor
 
 
 @compiled
-def band_keys(signatures, rows, keys):  # type: ignore[no-untyped-def]
+def band_keys(signatures, rows, keys):  # type: ignore[no-untyped-def]  # numba infers the types
     """Keys (N, bands) of bands of `rows` values of signatures (N, K)."""
     for text in range(len(signatures)):
         for band in range(keys.shape[1]):
@@ -153,7 +153,7 @@ def band_keys(signatures, rows, keys):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def common(one, other, needed):  # type: ignore[no-untyped-def]
+def common(one, other, needed):  # type: ignore[no-untyped-def]  # numba infers the types
     """How many values two ascending arrays of distinct ones share; fewer where `needed` is out of reach."""
     i = j = count = 0
     while i < len(one) and j < len(other):
@@ -167,7 +167,7 @@ def common(one, other, needed):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def walk(slots, starts, values, offsets, sets, threshold, members, held, matched, jaccard):  # type: ignore[no-untyped-def]
+def walk(slots, starts, values, offsets, sets, threshold, members, held, matched, jaccard):  # type: ignore[no-untyped-def]  # numba infers the types
     """Greedy keep over documents 0 … M − 1 in their order; returns how many pairs were verified.
 
     `slots` (M, bands) are the buckets that a document lies in, or −1. Document d has the set `values[offsets[s]:
@@ -206,7 +206,7 @@ def walk(slots, starts, values, offsets, sets, threshold, members, held, matched
 
 
 @compiled
-def find_ngrams(hashes, offsets, lengths, whole, values, flags):  # type: ignore[no-untyped-def]
+def find_ngrams(hashes, offsets, lengths, whole, values, flags):  # type: ignore[no-untyped-def]  # numba infers the types
     """Which of `values` (ascending n-gram hashes) occur in texts of hashed words: (H,) texts, (H,) places in `values`.
 
     Each pair comes once. N-grams of all `lengths` are looked for; with `whole`, of a text shorter than a length the
@@ -245,7 +245,7 @@ def find_ngrams(hashes, offsets, lengths, whole, values, flags):  # type: ignore
 
 
 @compiled
-def count_windows(hashes, offsets, size, once, again):  # type: ignore[no-untyped-def]
+def count_windows(hashes, offsets, size, once, again):  # type: ignore[no-untyped-def]  # numba infers the types
     """Mark the slots (a power of two of them) of windows of `size` words: seen once, and seen again."""
     low = _U64(len(once) - 1)
     for text in range(len(offsets) - 1):
@@ -267,7 +267,7 @@ def count_windows(hashes, offsets, size, once, again):  # type: ignore[no-untype
 
 
 @compiled
-def collect_windows(hashes, offsets, ranks, size, again, found):  # type: ignore[no-untyped-def]
+def collect_windows(hashes, offsets, ranks, size, again, found):  # type: ignore[no-untyped-def]  # numba infers the types
     """Windows in slots seen again into `found` (W, 3): two hashes, rank of the text · 2³² + place. Returns how many.
 
     The second hash is over other values and another base, so that both together tell windows apart.

@@ -64,7 +64,7 @@ def test_json_is_read_to_200_levels(levels: int, readable: bool) -> None:
     by_file = list(json_tree.read(io.BytesIO(deep), Json(kind="json"), LIMIT))
     for found in (by_line, by_file):
         assert [isinstance(item, Record) for item in found] == [readable]
-        assert readable or found[0].reason == "nested too deep: JSON of more than 200 levels"  # type: ignore[union-attr]
+        assert readable or found[0].reason == "nested too deep: JSON of more than 200 levels"  # type: ignore[union-attr]  # then it is unreadable
 
 
 @given(st.text(alphabet='[]{}"\\a', max_size=30), st.integers(195, 205))
@@ -97,7 +97,7 @@ def test_mime_is_read_to_50_containers() -> None:
 
     (found,) = mail.read_one(io.BytesIO(nested(50)), LIMIT)
     assert isinstance(found, Record)
-    assert found.value["text"] == "the text"  # type: ignore[index]
+    assert found.value["text"] == "the text"  # type: ignore[index]  # a mapping, of this reader
     (found,) = mail.read_one(io.BytesIO(nested(3000)), LIMIT)
     assert isinstance(found, Unreadable)
     assert found.reason == "MIME nested too deep or too often: 3000 containers, at most 50"

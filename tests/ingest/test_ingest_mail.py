@@ -120,7 +120,7 @@ def test_a_mailbox_gives_what_the_standard_library_put_in(tmp_path_factory: Any,
     box.flush()
     with path.open("rb") as file:
         found = list(mail.read_many(file, LIMIT))
-    assert [item.value["text"] for item in found] == [text.strip("\n") for text in texts]  # type: ignore[index, union-attr]
+    assert [item.value["text"] for item in found] == [text.strip("\n") for text in texts]  # type: ignore[index, union-attr]  # mappings, of this reader
 
 
 def test_a_line_that_begins_with_from_parts_nothing() -> None:
@@ -135,8 +135,8 @@ def test_a_line_that_begins_with_from_parts_nothing() -> None:
     assert (
         first.value["text"]
         == "hi\n\nFrom the start it was clear.\nFrom ada at 10:10\nFrom noon on, at 12:00, it was not."
-    )  # type: ignore[index]
-    assert (second.line, second.value["text"]) == (10, "ho")  # type: ignore[index]
+    )  # type: ignore[index]  # a mapping, of this reader
+    assert (second.line, second.value["text"]) == (10, "ho")  # type: ignore[index]  # a mapping, of this reader
 
 
 def test_a_mailbox_is_ingested_with_places_reasons_and_an_account_that_balances(

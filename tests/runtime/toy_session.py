@@ -1,6 +1,6 @@
 """A session over a workspace, with an observer and a tracker that only remember."""
 
-# ruff: noqa: ARG002 (they must take what the protocols say)
+# ruff: noqa: ARG002  # they must take what the protocols say
 
 from __future__ import annotations
 

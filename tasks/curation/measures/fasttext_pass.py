@@ -59,7 +59,7 @@ def _space(data: Bytes, at: int, stop: int) -> int:
 def _same(data: Bytes, start: int, stop: int, other: Bytes, begin: int, end: int) -> bool:
     if stop - start != end - begin:
         return False
-    for at in range(stop - start):  # noqa: SIM110 a kernel
+    for at in range(stop - start):  # noqa: SIM110  # a compiled loop
         if data[start + at] != other[begin + at]:
             return False
     return True

@@ -108,7 +108,7 @@ class FastText:
         _check(config.label, known, config.path)
         self._label = f"__label__{config.label}"
 
-    def measure(self, texts: Sequence[str], languages: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:  # noqa: ARG002
+    def measure(self, texts: Sequence[str], languages: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:  # noqa: ARG002  # as Scorer says
         scores = np.zeros(len(texts))
         for row, text in enumerate(texts):
             # The bindings themselves: of several texts fastText's `predict` gives every label the first one's score.
@@ -135,7 +135,7 @@ class Transformers:
         _check(config.label, list(self._model.config.label2id), config.path)
         self._label, self._length = self._model.config.label2id[config.label], config.max_length
 
-    def measure(self, texts: Sequence[str], languages: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:  # noqa: ARG002
+    def measure(self, texts: Sequence[str], languages: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:  # noqa: ARG002  # as Scorer says
         import torch
 
         many = self._model.config.problem_type == "multi_label_classification" or self._model.config.num_labels == 1
