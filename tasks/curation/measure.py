@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus import partitions
 from tasks.corpus.document import rows_between
-from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
+from tasks.corpus.partitions import Figures, Partition
 from tasks.corpus.row_groups import RowGroups
 from tasks.curation.distribution import distribution
 from tasks.curation.measures import perplexity, rarity, relevance
@@ -33,7 +33,6 @@ from tasks.dedup.words import Texts, hash_words
 from tasks.runtime.artifact import InputFile, InputFiles, sha256_of
 from tasks.runtime.stage import Context
 
-ROWS = BATCH_ROWS  # documents at a time
 TABLE = "measures/measures.parquet"
 SIGNATURES = "signatures/signatures.npy"
 FITTED = "fitted"

@@ -10,28 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.dedup.kernels import CHARACTER_BASE, SEPARATOR, SINGLE, WORD, WORD_BASE
+from tasks.dedup.kernels import WORD_BASE
 from tasks.dedup.words import Hashes, Offsets, Texts, Words, hash_words
-
-
-@dataclass(frozen=True)
-class Runs(Words):
-    """Words that end at white space, or lines, of N texts, and where they stand."""
-
-    starts: Offsets
-    """(W,) in code points of the texts joined by one line feed."""
-    lengths: Offsets
-    """(W,) code points."""
-
-    @property
-    def texts(self) -> Offsets:
-        """(W,) the text that each run lies in."""
-        return np.repeat(np.arange(len(self.offsets) - 1), self.counts)
 
 
 @dataclass(frozen=True)
@@ -52,28 +36,10 @@ class Shingles:
         return self.values[self.offsets[text] : self.offsets[text + 1]]
 
 
-def runs(texts: Sequence[str], classes: NDArray[np.uint8]) -> Runs:
-    """Split texts at code points of class `SEPARATOR` (line feed among them); a `SINGLE` one is a run by itself."""
-    codes = np.frombuffer("\n".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    kind = classes[codes]
-    word = kind == WORD
-    begins, ends = kind == SINGLE, kind == SINGLE
-    if len(codes):
-        begins = begins | (word & np.concatenate(([True], ~word[:-1])))
-        ends = ends | (word & np.concatenate((~word[1:], [True])))
-    starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
-    power, inverse = _powers(CHARACTER_BASE, len(codes))
-    prefix = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum(mix(codes.astype(np.uint64)) * power[: len(codes)], out=prefix[1:])
-    hashes = mix((prefix[stops] - prefix[starts]) * inverse[starts])
-    borders = np.cumsum([0, *(len(text) + 1 for text in texts)])
-    return Runs(hashes, np.searchsorted(starts, borders), starts, stops - starts)
-
-
 def ngrams(tokens: Words, size: int) -> tuple[Hashes, Offsets]:
     """Hashes of all n-grams of each text in order, and their offsets (N + 1,). A shorter text has none."""
     hashes, offsets = tokens.hashes, tokens.offsets
-    power, _ = _powers(WORD_BASE, size)
+    power = _powers(size)
     reach = max(0, len(hashes) - size + 1)
     total = np.zeros(reach, np.uint64)
     for k in range(size):
@@ -86,7 +52,7 @@ def ngrams(tokens: Words, size: int) -> tuple[Hashes, Offsets]:
 def whole_hashes(tokens: Words) -> Hashes:
     """For each text the n-gram hash of all its words together. (N,)"""
     counts = tokens.counts
-    power, _ = _powers(WORD_BASE, int(counts.max(initial=0)))
+    power = _powers(int(counts.max(initial=0)))
     weighted = tokens.hashes * power[ranges(np.zeros_like(counts), counts)]
     prefix = np.concatenate((np.zeros(1, np.uint64), np.cumsum(weighted)))
     return mix(prefix[tokens.offsets[1:]] - prefix[tokens.offsets[:-1]])
@@ -154,32 +120,13 @@ def mix(values: Hashes) -> Hashes:
     return values ^ (values >> np.uint64(31))
 
 
-@cache
-def whitespace_classes() -> NDArray[np.uint8]:
-    """The class of every code point where words end at white space only, as `str.split` sees it."""
-    table = np.ones(0x110000, np.uint8)
-    table[[code for code in range(0x3001) if chr(code).isspace()]] = SEPARATOR
-    return table
-
-
-@cache
-def line_classes() -> NDArray[np.uint8]:
-    """The class of every code point where runs are non-empty lines."""
-    table = np.ones(0x110000, np.uint8)
-    table[ord("\n")] = SEPARATOR
-    return table
-
-
-def _powers(base: np.uint64, count: int) -> tuple[Hashes, Hashes]:
-    """The powers of `base` and of its inverse modulo 2⁶⁴, at least `count` of them."""
-    return _power_table(int(base), 1 << max(12, count.bit_length()))
+def _powers(count: int) -> Hashes:
+    """The powers of the base of n-grams modulo 2⁶⁴, at least `count` of them."""
+    return _power_table(1 << max(12, count.bit_length()))
 
 
 @lru_cache(maxsize=4)
-def _power_table(base: int, count: int) -> tuple[Hashes, Hashes]:
-    tables = []
-    for factor in (base, pow(base, -1, 1 << 64)):
-        table = np.full(count, factor, np.uint64)
-        table[0] = 1
-        tables.append(np.multiply.accumulate(table))
-    return tables[0], tables[1]
+def _power_table(count: int) -> Hashes:
+    table = np.full(count, WORD_BASE, np.uint64)
+    table[0] = 1
+    return np.multiply.accumulate(table)

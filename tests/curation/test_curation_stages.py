@@ -248,8 +248,8 @@ def test_the_order_of_the_input_and_the_size_of_batches_do_not_matter(
     road: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ):
     one = road()
-    monkeypatch.setattr(measure_module, "ROWS", 3)
-    monkeypatch.setattr("tasks.curation.texts.ROWS", 2)
+    monkeypatch.setattr("tasks.corpus.partitions.BATCH_ROWS", 3)
+    monkeypatch.setattr("tasks.curation.texts.BATCH_ROWS", 2)
     other = road(backwards=True)
     for name in ("clean", "measures", "corpus"):
         assert getattr(one, name).digest == getattr(other, name).digest

@@ -10,11 +10,8 @@ from hypothesis import strategies as st
 from tasks.dedup.shingles import (
     concatenate,
     jaccard,
-    line_classes,
     ngrams,
-    runs,
     shingles,
-    whitespace_classes,
 )
 from tasks.dedup.words import hash_words, normalise
 
@@ -57,12 +54,3 @@ def test_batches_do_not_matter():
     whole, parts = shingles(texts), concatenate([shingles(texts[:1]), shingles(texts[1:]), shingles([])])
     for name in ("values", "offsets", "words", "whole"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name))
-
-
-def test_white_space_words_and_lines_are_runs_too():
-    text = "one  two\u00a0three\n\n four\t\u2028five "
-    assert runs([text], whitespace_classes()).lengths.tolist() == [len(word) for word in text.split()]
-    lines = runs(["a\n\nbb\na", "a"], line_classes())
-    assert lines.lengths.tolist() == [1, 2, 1, 1]
-    assert lines.texts.tolist() == [0, 0, 0, 1]
-    assert lines.hashes[0] == lines.hashes[2] == lines.hashes[3] != lines.hashes[1]
