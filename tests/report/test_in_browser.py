@@ -77,7 +77,12 @@ def test_what_is_wider_than_a_phone_scrolls_by_itself_and_by_keyboard(page: Page
     table = page.locator(".scroll").first
     table.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('.scroll').scrollLeft > 0")
+    # Scrolling is smooth, so it takes frames; the page forbids eval, which Playwright's own waiting for a function needs.
+    for _ in range(100):
+        if page.evaluate("document.querySelector('.scroll').scrollLeft") > 0:
+            break
+        page.wait_for_timeout(50)
+    assert page.evaluate("document.querySelector('.scroll').scrollLeft") > 0
 
 
 def test_the_keyboard_leads_past_the_contents(page: Page) -> None:
