@@ -39,6 +39,7 @@ $(VENV)/.ready: pyproject.toml infra/constraints.txt infra/data.txt infra/genera
 	@echo "setting up $(VENV) (once, about 4 minutes): packages, data and the base model"
 	@$(PYTHON) -m venv $(VENV)
 	@grep -v '^torch==' infra/constraints.txt > $(VENV)/constraints.txt
+	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt $(TORCH)
 	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev]'
 	@$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: --require-hashes --requirement infra/data.txt

@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from scipy import stats
 
 from benchmarks.curation.measured import where
@@ -83,9 +85,13 @@ def without_leaks(cleaned: CleanCorpus, clean_set: pa.Table, folder: Path) -> Cl
     return CleanCorpus(node="clean", fingerprint="", path=folder)
 
 
-def with_clean_set(arm: Corpus, clean_set: pa.Table, folder: Path) -> Corpus:
+def with_clean_set(arm: Corpus, clean_set: pa.Table, whole: Corpus, folder: Path) -> Corpus:
+    """The documents of an arm and the clean set, which was taken out of `whole`, with what is known of both."""
     documents = pa.concat_tables([read_documents(arm.path / "documents"), clean_set.cast(SCHEMA)])
     write_documents(folder / "documents", documents)
+    known = pq.read_table(whole.path / "ledger.parquet", filters=pc.field("id").isin(clean_set["id"].combine_chunks()))
+    kept = pq.read_table(arm.path / "ledger.parquet", filters=pc.field("decision") == "kept")
+    pq.write_table(pa.concat_tables([kept, known]).sort_by("id"), folder / "ledger.parquet")
     return Corpus(node="select", fingerprint="", path=folder)
 
 
@@ -127,7 +133,7 @@ def prepare(stages: Stages, config: PipelineConfig, count: int) -> dict[str, Any
     for number, (name, choice) in enumerate(arms(config.select).items()):
         arm = stages.run(select, f"arm{number}", choice, cleaned, measured, stages.made["ingest.labels"])
         account = arm.metrics["account"]
-        corpus = with_clean_set(arm, clean_set, stages.folder / f"corpus{number}")
+        corpus = with_clean_set(arm, clean_set, stages.made["select"], stages.folder / f"corpus{number}")
         if "tokenizer" not in stages.made:
             stages.road(config, until="tokenizer")
         sizes = config.pack.model_copy(update={"max_documents": {}})

@@ -1,7 +1,6 @@
-"""Precision and recall of the edits `pii` and `secrets` on a generated set with hard negatives, and their speed.
+"""Precision and recall of the edits `pii` and `secrets` on a generated set with hard negatives.
 
-    python -m benchmarks.curation.pii                     the table of kinds
-    python -m benchmarks.curation.pii --speed FOLDER …    MB per CPU-second over text files, and what was found there
+    python -m benchmarks.curation.pii [--per-kind 500] [--errors N]
 
 Every sentence is made from a seed. A hit counts only with the right kind and exactly the right stretch. Numbers that a
 check digit alone does not tell from others are written behind the word that names them, as forms do; the last column
@@ -12,22 +11,18 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from benchmarks.curation.credentials import CREDENTIALS
 from benchmarks.curation.lookalikes import NEGATIVES
 from benchmarks.curation.personal import PERSONAL, phone
 from pipeline_config.clean import PiiConfig, SecretsConfig
-from tasks.corpus.redaction.pattern import find, redact_batch
+from tasks.corpus.redaction.pattern import find
 from tasks.corpus.redaction.settings import patterns
 
-TEXT = (".txt", ".md", ".rst", ".json", ".jsonl", ".csv")
 PII, SECRETS = PiiConfig(kind="pii"), SecretsConfig(kind="secrets")
 
 
@@ -138,41 +133,11 @@ def table(by_kind: dict[str, Score]) -> str:
     return "\n".join(rows)
 
 
-def speed(folders: list[Path]) -> None:
-    """Over documents of about 4 KB cut from the files; CPU time of this process."""
-    texts = []
-    for folder in folders:
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in TEXT):
-            text = path.read_text(encoding="utf-8", errors="ignore")
-            texts += [text[at : at + 4096] for at in range(0, min(len(text), 400_000), 4096)]
-            if len(texts) > 20_000:
-                break
-    size = sum(len(text.encode()) for text in texts) / 1e6
-    for name, edit in (("pii", PII), ("secrets", SECRETS)):
-        chosen, batch = patterns(edit), 1024
-        find("+49 30 901820", chosen)  # numbering plans are loaded
-        start = time.process_time()
-        changed, counts = 0, Counter[str]()
-        for at in range(0, len(texts), batch):
-            for _, redacted in redact_batch(texts[at : at + batch], chosen, edit.placeholder):
-                counts.update(redacted.counts)
-                changed += 1
-        seconds = time.process_time() - start
-        print(
-            f"{name}: {size:.1f} MB in {seconds:.2f} CPU-s, {size / seconds:.0f} MB/CPU-s; "
-            f"{changed} of {len(texts)} changed"
-        )
-        print("  ", dict(counts))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--per-kind", type=int, default=500)
     parser.add_argument("--errors", type=int, default=0, help="how many to print of every kind")
-    parser.add_argument("--speed", type=Path, nargs="+", metavar="FOLDER")
     arguments = parser.parse_args()
-    if arguments.speed:
-        return speed(arguments.speed)
     by_kind, errors = scores(arguments.per_kind)
     print(table(by_kind))
     shown = Counter[str]()
@@ -180,8 +145,7 @@ def main() -> None:
         shown[kind] += 1
         if shown[kind] <= arguments.errors:
             print(f"{kind} {what!r}: {text!r}")
-    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -88,6 +88,37 @@ def language(documents: Path, out: Path) -> None:
     pq.write_table(pa.table({"id": ids, "language": found}), out / "languages.parquet")
 
 
+def pii(documents: Path, out: Path) -> None:
+    """Replace addresses of e-mail and public IP addresses; `out/replaced.parquet`: id and text of what changed."""
+    from pipeline_config.clean import PiiConfig
+
+    _replace(documents, out, PiiConfig(kind="pii", kinds=("email", "ip_address")))
+
+
+def pii_and_secrets(documents: Path, out: Path) -> None:
+    """The same with all that both edits know."""
+    from pipeline_config.clean import PiiConfig, SecretsConfig
+
+    _replace(documents, out, PiiConfig(kind="pii"), SecretsConfig(kind="secrets"))
+
+
+def _replace(documents: Path, out: Path, *edits: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tasks.corpus.document import iter_documents
+    from tasks.corpus.redaction.pattern import redact_batch
+    from tasks.corpus.redaction.settings import patterns
+
+    changed = {}
+    for batch in iter_documents(documents, ["id", "text"], 1024):
+        ids, texts = batch["id"], batch["text"].to_pylist()
+        for edit in edits:
+            for row, redacted in redact_batch(texts, patterns(edit), edit.placeholder):
+                changed[ids[row].as_py()] = texts[row] = redacted.text
+    pq.write_table(pa.table({"id": [*changed], "text": [*changed.values()]}), out / "replaced.parquet")
+
+
 def packing(documents: Path, out: Path) -> None:
     """The stage `pack` on the quickstart's WordPiece, rows of 128 tokens."""
     from transformers import AutoTokenizer
@@ -178,6 +209,8 @@ class Stages:
 PARTS = {
     "near_duplicates": near_duplicates,
     "language": language,
+    "pii": pii,
+    "pii_and_secrets": pii_and_secrets,
     "packing": packing,
     "chain": chain,
     "measures": measures,
