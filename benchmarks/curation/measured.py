@@ -132,9 +132,11 @@ Side = Callable[[Path, Path], Command]
 """From a folder of documents and a folder to write into (empty) to a command."""
 
 
-def compare(sides: Mapping[str, Side], documents: Path, one: Path, folder: Path, rounds: int) -> dict[str, Runs]:
+def compare(
+    sides: Mapping[str, Side], documents: Path, one: Path, folder: Path, rounds: int, once: Sequence[str] = ()
+) -> dict[str, Runs]:
     """Measure sides on `documents`; `one` holds a single document. What they write in the last round stays in
-    `folder/NAME/out`."""
+    `folder/NAME/out`. Sides of `once` are so slow that they take part in the first round alone."""
 
     def run(name: str, of: Path, what: str, cache: Path) -> Measured:
         out = folder / name / "out"
@@ -153,6 +155,8 @@ def compare(sides: Mapping[str, Side], documents: Path, one: Path, folder: Path,
         result[name] = Runs(run(name, one, "cold", cache))
     for number in range(1, rounds + 1):
         for name, cache in caches.items():
+            if name in once and number > 1:
+                continue
             result[name].warm.append(run(name, one, f"start {number}", cache))
             result[name].rounds.append(run(name, documents, f"round {number}", cache))
     return result
@@ -176,8 +180,8 @@ def side(start: Sequence[str], more: Sequence[str] = (), environment: Mapping[st
 
 
 def ratios(runs: Mapping[str, Runs], ours: str, name: str) -> list[float]:
-    """CPU time of a side over ours, round by round."""
-    return [theirs / own for theirs, own in zip(runs[name].cpu, runs[ours].cpu, strict=True)]
+    """CPU time of a side over ours, round by round; a side that took part in the first alone has one."""
+    return [theirs / own for theirs, own in zip(runs[name].cpu, runs[ours].cpu, strict=False)]
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:

@@ -30,6 +30,7 @@ from benchmarks.curation.corpus import Corpus, arguments, corpus
 from benchmarks.curation.measured import Side, compare, product, side, speed_table, where
 from benchmarks.curation.peers.environment import python
 
+AS_IT_COMES = "datatrove 0.10.1"
 BANDS, ROWS, THRESHOLD, SHORT = 20, 8, 0.8, 20
 ALONE = 0.5  # a planted pair is alone if nothing else has so high a Jaccard with either
 BINS = (0.8, 0.85, 0.9, 0.95, 1.0)
@@ -45,7 +46,7 @@ def sides(cache: Path) -> dict[str, Side]:
         "gaoya 0.2.2": peer("gaoya"),
         "datasketch 2.0.0": peer("datasketch"),
         "datatrove 0.10.1, our words": peer("datatrove", "--words", "ours"),
-        "datatrove 0.10.1": peer("datatrove", "--words", "spacy"),
+        AS_IT_COMES: peer("datatrove", "--words", "spacy"),
     }
 
 
@@ -137,7 +138,7 @@ def main() -> None:
         name: side for name, side in sides(cache).items() if not options.only or name.startswith(tuple(options.only))
     }
     folder = cache / "runs" / "near_duplicates"
-    runs = compare(chosen, made.documents, made.one, folder, options.rounds)
+    runs = compare(chosen, made.documents, made.one, folder, options.rounds, once=[AS_IT_COMES])
     judge = Judge(made)
     quality = {name: judge(kept_ids(folder / name / "out")) for name in runs}
     print(

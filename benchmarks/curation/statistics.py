@@ -22,6 +22,7 @@ from benchmarks.curation.corpus import arguments, corpus
 from benchmarks.curation.measured import Command, Side, compare, here, measured, speed_table, where
 from benchmarks.curation.peers.environment import python
 
+AS_IT_COMES = "datatrove 0.10.1, filters as they come"
 MODULE = "benchmarks.curation.peers.statistics_datatrove"
 
 
@@ -33,7 +34,7 @@ def sides(peer: str) -> dict[str, Side]:
     return {
         "textmill": partial(command, here("benchmarks.curation.product_statistics")),
         "datatrove 0.10.1, our words": partial(command, [*trove, "--what", "all", "--words", "ours"]),
-        "datatrove 0.10.1, filters as they come": partial(command, [*trove, "--what", "stock", "--words", "spacy"]),
+        AS_IT_COMES: partial(command, [*trove, "--what", "stock", "--words", "spacy"]),
     }
 
 
@@ -55,7 +56,7 @@ def main() -> None:
     made = corpus(cache, options.megabytes)
     folder = cache / "runs" / "statistics"
     peer = python(cache)
-    runs = compare(sides(peer), made.documents, made.one, folder, options.rounds)
+    runs = compare(sides(peer), made.documents, made.one, folder, options.rounds, once=[AS_IT_COMES])
     print(f"\n{made.megabytes:.1f} MB; {where()}; {options.rounds} rounds, median (range)\n")
     print(speed_table(runs, "textmill", made.megabytes))
     ours = folder / "textmill" / "out" / "verdicts.parquet"
