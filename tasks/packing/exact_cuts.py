@@ -1,7 +1,8 @@
 """Where a text may be cut so that its parts have the same ids one by one as together.
 
-A cut is made only between two ASCII characters, since none of them composes with, reorders or changes another under any
-Unicode normal form (Unicode Standard Annex 15), lower case or the removal of accents. Of those pairs, the ones that a
+A cut is made only between two characters of which neither composes with, reorders or changes the other under any
+Unicode normal form (Unicode Standard Annex 15), lower case or the removal of accents: those of ASCII, what stands before
+one, what follows a space; after another ASCII character only where nothing composes. Of those pairs, the ones that a
 pre-tokenizer always parts, whatever stands around them; the model (WordPiece, BPE, Unigram) never looks beyond a
 pre-token. Added tokens are found before that: their own characters are no place for a cut. What is not known here to
 be exact has no cuts.
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Cuts = NDArray[np.bool_]
-"""Whether a text may be cut between two ASCII characters. (128, 128)"""
+"""Whether a text may be cut between two characters, by their ASCII codes; 128 stands for all others. (129, 129)"""
 
+_OTHERS = "\x80"
 _WORD = string.ascii_letters + string.digits
 _MARKS = string.punctuation
 _BLANK = "\t\n\r "  # other ASCII control characters are removed by some normalizers, and part nothing then
@@ -44,6 +46,8 @@ def exact_cuts(tokenizer: Any) -> Cuts:
         and not any(token["lstrip"] or token["rstrip"] for token in added)
     )
     cuts = _parted(_parts(record["pre_tokenizer"], "pretokenizers")) if known else _pairs()
+    if any(part["type"] in ("NFC", "NFKC") for part in _parts(record["normalizer"], "normalizers")):
+        cuts &= ~_pairs(_MARKS, _OTHERS)  # "=" and U+0338 become "≠"
     if added:  # `single_word` asks for the characters beside the token, of which "_" belongs to words
         taken = [ord(character) for character in {"_", *"".join(token["content"] for token in added)} - {*_WORD}]
         ascii_taken = [code for code in taken if code < 128]
@@ -62,7 +66,8 @@ def _parted(steps: list[dict[str, Any]]) -> Cuts:
     """The pairs that these pre-tokenizers part, whatever stands beside them."""
     match [(step["type"], step) for step in steps]:
         case [("BertPreTokenizer", _)]:  # at white space, and around every punctuation mark
-            return _pairs(_WORD + _MARKS + _BLANK, _MARKS + _BLANK) | _pairs(_MARKS + _BLANK, _WORD)
+            within = _WORD + _OTHERS
+            return _pairs(within + _MARKS + _BLANK, _MARKS + _BLANK) | _pairs(_MARKS + _BLANK, within)
         # The others: before the first of some spaces, so that a part begins with all of them, or with the text.
         case [("ByteLevel", {"use_regex": True, "add_prefix_space": prefix})]:
             # ` ?\p{L}+` and ` ?\p{N}+` end at a mark; but a mark that begins a part might get a space before it.
@@ -75,6 +80,6 @@ def _parted(steps: list[dict[str, Any]]) -> Cuts:
 
 
 def _pairs(left: Iterable[str] = "", right: Iterable[str] = "") -> Cuts:
-    cuts = np.zeros((128, 128), np.bool_)
+    cuts = np.zeros((129, 129), np.bool_)
     cuts[np.ix_([ord(character) for character in left], [ord(character) for character in right])] = True
     return cuts

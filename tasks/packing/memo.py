@@ -8,7 +8,7 @@ alone), copy its ids. Units that are not known go to the tokenizer itself, as te
 
 from __future__ import annotations
 
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from tasks.packing.exact_cuts import Cuts
 UNITS = 1 << 19
 """Distinct units that are known at once; then all are forgotten and learnt anew, which bounds memory (70 MB)."""
 UNIT_BYTES = 16 << 20  # of the units that are known; more where a single text is longer
+_TOGETHER = 256  # units that are encoded as the words of one text, each for itself: an object for each takes longer
 _RUN = 1 << 18  # units that are looked up before their ids are copied
 _ASCII = 128  # a unit of one byte has that byte as its number, without a look-up
 _FREE = 0
@@ -91,12 +92,20 @@ class Memo:
 
     def _texts(self, known: int) -> list[str]:
         """The units from the first that has no ids yet to `known`."""
-        ends = self._ends[self._known - 1 : known].tolist()
-        return [self._bytes[begin:end].tobytes().decode() for begin, end in pairwise(ends)]
+        ends = self._ends[self._known - 1 : known]
+        found = pa.LargeStringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(self._bytes))
+        texts: list[str] = found.to_pylist()
+        return texts
 
     def _learn(self, texts: list[str]) -> None:
         """Let the tokenizer encode the units that follow those that are known."""
-        ids, lengths = encode_plainly(self._tokenizer, pa.array(texts, pa.large_string()))
+        together = [texts[at : at + _TOGETHER] for at in range(0, len(texts), _TOGETHER)]
+        encodings = self._tokenizer.encode_batch(together, is_pretokenized=True, add_special_tokens=False)
+        ids = np.array(list(chain.from_iterable(encoding.ids for encoding in encodings)), np.uint32)
+        lengths = np.zeros((len(together), _TOGETHER), np.int64)
+        for row, encoding in zip(lengths, encodings, strict=True):
+            row[:] = np.bincount(np.array(encoding.word_ids, np.int64), minlength=_TOGETHER)
+        lengths = lengths.reshape(-1)[: len(texts)]
         begin = self._starts[self._known]
         if begin + len(ids) > len(self._ids):
             self._ids = np.concatenate([self._ids[:begin], np.empty(begin + 2 * len(ids), np.uint32)])
@@ -121,7 +130,7 @@ def _look_up(data, borders, text, at, cuts, slots, hashes, ends, known_bytes, kn
             digest = (_SEED ^ _U64(last)) * _FACTOR
             while stop < end:
                 byte = data[stop]
-                if last < _ASCII and byte < _ASCII and cuts[last, byte]:
+                if cuts[min(last, _ASCII), min(byte, _ASCII)]:
                     break
                 digest = (digest ^ _U64(byte)) * _FACTOR
                 last = byte
