@@ -30,10 +30,12 @@ def compared(ours: Path, theirs: Path) -> str:
     """Documents whose ids are equal, of all; every document must stand on both sides."""
     packed = load_packed(ours / "artifacts" / "pack")
     own = {row.tobytes(): number for number, row in enumerate(packed.documents)}
-    data = datasets.load_from_disk(str(theirs / "ids")).with_format("arrow")
+    files = sorted(theirs.glob("ids*.arrow"))
+    data = datasets.concatenate_datasets([datasets.Dataset.from_file(str(path)) for path in files]).with_format("arrow")
     equal, keys = 0, set()
     for batch in data.iter(1000):
         for key, ids in zip(batch["id"].to_pylist(), batch["input_ids"].to_pylist(), strict=True):
+            assert key not in keys, "a document stands there twice"
             keys.add(key)
             begin, end = packed.offsets[own[key]], packed.offsets[own[key] + 1]
             equal += np.array_equal(packed.ids[begin:end], np.array(ids, packed.ids.dtype))

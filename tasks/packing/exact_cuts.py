@@ -1,11 +1,10 @@
 """Where a text may be cut so that its parts have the same ids one by one as together.
 
-A cut is made only between two characters of which neither composes with, reorders or changes the other under any
-Unicode normal form (Unicode Standard Annex 15), lower case or the removal of accents: those of ASCII, what stands before
-one, what follows a space; after another ASCII character only where nothing composes. Of those pairs, the ones that a
-pre-tokenizer always parts, whatever stands around them; the model (WordPiece, BPE, Unigram) never looks beyond a
-pre-token. Added tokens are found before that: their own characters are no place for a cut. What is not known here to
-be exact has no cuts.
+A cut is made beside an ASCII space or punctuation mark, where the pre-tokenizer parts the text whatever stands around;
+the model (WordPiece, BPE, Unigram) never looks beyond a pre-token. No Unicode normal form (Unicode Standard Annex 15),
+lower case or removal of accents reaches over such a place: what composes with a mark is no place for a cut, and
+neither are the characters of added tokens, which are found before all that. What is not known here to be exact has no
+cuts.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ Cuts = NDArray[np.bool_]
 _OTHERS = "\x80"
 _WORD = string.ascii_letters + string.digits
 _MARKS = string.punctuation
+_COMPOSED = {*"<=>"}  # with U+0338 they become "≮", "≠" and "≯", which are symbols and no punctuation
 _BLANK = "\t\n\r "  # other ASCII control characters are removed by some normalizers, and part nothing then
 _NORMALIZERS = ("BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents")
 _AFTERWARDS = ("BertPreTokenizer", "ByteLevel", "Digits", "Metaspace", "Punctuation", "Whitespace", "WhitespaceSplit")
@@ -46,12 +46,11 @@ def exact_cuts(tokenizer: Any) -> Cuts:
         and not any(token["lstrip"] or token["rstrip"] for token in added)
     )
     cuts = _parted(_parts(record["pre_tokenizer"], "pretokenizers")) if known else _pairs()
+    taken = {"_", *"".join(token["content"] for token in added)} if added else set()  # `single_word` asks for "_" too
     if any(part["type"] in ("NFC", "NFKC") for part in _parts(record["normalizer"], "normalizers")):
-        cuts &= ~_pairs(_MARKS, _OTHERS)  # "=" and U+0338 become "≠"
-    if added:  # `single_word` asks for the characters beside the token, of which "_" belongs to words
-        taken = [ord(character) for character in {"_", *"".join(token["content"] for token in added)} - {*_WORD}]
-        ascii_taken = [code for code in taken if code < 128]
-        cuts[ascii_taken] = cuts[:, ascii_taken] = False
+        taken |= _COMPOSED
+    places = [ord(character) for character in taken - {*_WORD} if character < _OTHERS]
+    cuts[places] = cuts[:, places] = False
     return cuts
 
 

@@ -116,7 +116,7 @@ class Memo:
 
 @compiled
 def _look_up(data, borders, text, at, cuts, slots, hashes, ends, known_bytes, known, units, stops):  # type: ignore[no-untyped-def]  # numba infers the types
-    """Number the units of `data` from its byte `at` in `text`; unknown ones get the next number and their bytes a place.
+    """Number the units of `data` from its byte `at` in `text`; unknown ones get the next number, their bytes a place.
 
     Returns the text and byte to go on from, how many units there are, how many are known now, and whether it stopped
     because no more can be. `stops` gets for each text that ended here the number of units up to there.
