@@ -20,7 +20,7 @@ from tasks.dedup.words import buffers
 from tasks.packing.exact_cuts import Cuts
 
 UNITS = 1 << 19
-"""Distinct units that are known at once; then all are forgotten and learnt anew, which bounds memory (70 MB)."""
+"""Distinct units that are known at once; then all are forgotten and learnt anew, which bounds memory (about 45 MB)."""
 UNIT_BYTES = 16 << 20  # of the units that are known; more where a single text is longer
 _TOGETHER = 256  # units that are encoded as the words of one text, each for itself: an object for each takes longer
 _RUN = 1 << 18  # units that are looked up before their ids are copied
