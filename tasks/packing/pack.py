@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline_config.packing import Mixture, PackConfig
-from tasks.corpus.document import iter_documents, read_documents
+from tasks.corpus.document import BATCH_BYTES, iter_documents, read_documents
+from tasks.packing.exact_cuts import exact_cuts
+from tasks.packing.memo import Memo, encode_plainly
 from tasks.packing.mixture import copies as copies_of
 from tasks.packing.mixture import hashed
 from tasks.packing.rows import cut_windows, pack_rows
@@ -23,6 +25,8 @@ from tasks.runtime.stage import Context
 from tasks.training.packed import Facts, Packed, save_packed
 
 _FRAME = 2  # [CLS] and [SEP]
+_CHECKED = 64  # texts of a batch that are encoded both ways,
+_CHECKED_BATCHES = 32  # in one of so many batches (of a megabyte)
 
 
 def pack_corpus(ctx: Context, config: PackConfig, corpus: Corpus, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -198,18 +202,13 @@ def _tokenise(
     """Write `ids.npy` document by document; return the offsets. Threads change nothing but the time."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if ctx.settings.cores > 1 else "false"
     os.environ.setdefault("RAYON_NUM_THREADS", str(ctx.settings.cores))
-    lengths: list[int] = []
-    seen, total = 0, int(chosen.sum())
+    cuts = exact_cuts(fast)
     body = ctx.work / "ids.bin"
-    with body.open("wb") as file:
-        for batch in iter_documents(folder, ["text"], rows=1024):
-            keep = chosen[seen : seen + batch.num_rows]
-            seen += batch.num_rows
-            texts = [text for text, wanted in zip(batch["text"].to_pylist(), keep, strict=True) if wanted]
-            for encoding in fast.encode_batch_fast(texts, add_special_tokens=False):
-                file.write(np.array(encoding.ids, dtype=dtype).tobytes())
-                lengths.append(len(encoding.ids))
-            ctx.progress(len(lengths), total, "documents")
+    lengths = _encoded(ctx, fast, Memo(fast, cuts) if cuts.any() else None, folder, chosen, dtype, body)
+    if lengths is None:
+        ctx.say("pack: this tokenizer takes words together that should stand alone; every text goes through it whole")
+        lengths = _encoded(ctx, fast, None, folder, chosen, dtype, body)
+        assert lengths is not None, "nothing to compare with"
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     with (ctx.out / "ids.npy").open("wb") as target:
         header = {"descr": dtype.str, "fortran_order": False, "shape": (int(offsets[-1]),)}
@@ -219,6 +218,35 @@ def _tokenise(
                 target.write(chunk)
     body.unlink()
     return offsets
+
+
+def _encoded(
+    ctx: Context,
+    fast: Any,
+    memo: Memo | None,
+    folder: Path,
+    chosen: NDArray[np.bool_],
+    dtype: np.dtype[Any],
+    body: Path,
+) -> NDArray[np.int64] | None:
+    """Write the ids to `body`; return how many each document has, or None once `memo` has other ids than `fast`, which
+    some texts of every 32 MB tell."""
+    lengths = [np.zeros(0, np.int64)]
+    seen, total, done = 0, int(chosen.sum()), 0
+    with body.open("wb") as file:
+        for number, batch in enumerate(iter_documents(folder, ["text"], size=BATCH_BYTES)):
+            texts = batch["text"].filter(pa.array(chosen[seen : seen + batch.num_rows]))
+            seen += batch.num_rows
+            ids, counts = memo.encode(texts) if memo else encode_plainly(fast, texts)
+            if memo and number % _CHECKED_BATCHES == 0 and len(texts) > 1:
+                expected, known = encode_plainly(fast, texts[:_CHECKED])
+                if not np.array_equal(counts[: len(known)], known) or not np.array_equal(ids[: known.sum()], expected):
+                    return None
+            file.write(ids.astype(dtype).tobytes())
+            lengths.append(counts)
+            done += len(texts)
+            ctx.progress(done, total, "documents")
+    return np.concatenate(lengths)
 
 
 def _metrics(packed: Packed, documents_in: int) -> dict[str, Any]:

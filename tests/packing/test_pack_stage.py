@@ -13,6 +13,7 @@ import pytest
 
 from pipeline_config.packing import PackConfig
 from tasks.corpus.document import document_table, read_documents, write_documents
+from tasks.packing.memo import encode_plainly
 from tasks.packing.stage import pack
 from tasks.runtime.artifact import Corpus, Tokenizer
 from tasks.runtime.errors import RefusedInput, StageFailed
@@ -88,6 +89,23 @@ def test_ids_are_those_of_the_tokenizer_and_rows_hold_every_token_once(
     framed = len(packed.ids) + 2 * len(packed.windows)
     assert metrics["padding_share"] == pytest.approx(1 - framed / (32 * len(packed.rows)))
     assert 0 < metrics["heldout_documents"] < 40
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_memo_with_other_ids_is_given_up(
+    run_stage: Callable[..., Any], inputs: tuple[Corpus, Tokenizer], monkeypatch: pytest.MonkeyPatch, wrong: bool
+) -> None:
+    """Cut within words, which is never exact, the stage has the same bytes, from whole texts."""
+    from tasks.packing import pack as module
+
+    config, plainly = PackConfig(max_seq_length=32, heldout_fraction=0.2), []
+    cuts = np.full((129, 129), wrong)
+    monkeypatch.setattr(module, "exact_cuts", lambda _: cuts)
+    monkeypatch.setattr(module, "encode_plainly", lambda *args: plainly.append(args) or encode_plainly(*args))
+    whole = run_stage(pack, config, *inputs)
+    monkeypatch.undo()
+    assert len(plainly) == 1 + wrong, "checked first, where there is something to check"
+    assert whole.digest == run_stage(pack, config, *inputs).digest
 
 
 def test_a_row_as_tensors(run_stage: Callable[..., Any], tmp_path: Path, tiny_encoder: Path) -> None:

@@ -1,4 +1,5 @@
-"""`datasets.map`, batched and over all cores: tokenise, then join and cut into blocks of 128, as `run_mlm.py` does."""
+"""`datasets.map` at its fastest, batched and over all cores: tokenise, then join and cut into blocks of 128, as
+`run_mlm.py` does. Only ids are asked for; the results are the Arrow files that `map` writes."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     options = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(options.model, local_files_only=True)
+    assert tokenizer.is_fast
     tokenizer.model_max_length = 10**9
     files = [str(path) for path in sorted(options.documents.glob("*.parquet"))]
     data = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(options.out / "cache"))
@@ -32,12 +34,12 @@ def main() -> None:
     cores = min(len(os.sched_getaffinity(0)), len(data))
 
     def tokenised(batch: dict[str, list[Any]]) -> dict[str, list[list[int]]]:
-        return {"input_ids": tokenizer(batch["text"], add_special_tokens=False)["input_ids"]}
+        only = {"add_special_tokens": False, "return_attention_mask": False, "return_token_type_ids": False}
+        return {"input_ids": tokenizer(batch["text"], **only)["input_ids"]}
 
-    ids = data.map(tokenised, batched=True, num_proc=cores, remove_columns=["text"])
-    ids.save_to_disk(str(options.out / "ids"))
-    rows = ids.map(grouped, batched=True, num_proc=cores, remove_columns=["id"])
-    rows.save_to_disk(str(options.out / "rows"))
+    how = {"batched": True, "num_proc": cores}
+    ids = data.map(tokenised, remove_columns=["text"], cache_file_name=str(options.out / "ids.arrow"), **how)
+    ids.map(grouped, remove_columns=["id"], cache_file_name=str(options.out / "rows.arrow"), **how)
 
 
 if __name__ == "__main__":
