@@ -129,7 +129,8 @@ class CleanCorpus(Artifact):
 
 
 class Measures(Artifact):
-    """`measures/*.parquet` (one row a document, facts without thresholds), `signatures/*.npy`, `fitted/` (state)."""
+    """`measures/*.parquet` (one row a document, facts without thresholds), `signatures/*.npy`, `fitted/` (state; of an
+    increment with `population.parquet`, the measures that quantiles are taken of)."""
 
 
 class Corpus(Artifact):
