@@ -38,7 +38,7 @@ from tasks.curation import line_frequencies
 from tasks.curation.editing import apply_batch, asks_the_corpus, fit
 from tasks.curation.line_frequencies import Frequencies
 from tasks.curation.lineage import knows
-from tasks.runtime.artifact import MANIFEST, Manifest, sha256_of
+from tasks.runtime.artifact import LINEAGE, MANIFEST, Manifest, sha256_of
 from tasks.runtime.stage import Context
 
 DOCUMENTS, CUTS_FILE, ORIGINALS_FILE = "documents.parquet", "cuts.parquet", "originals.parquet"
@@ -110,7 +110,7 @@ def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
         if earlier is not None and knows(earlier / ORIGINALS_FILE, documents):
             shutil.copyfile(earlier / FREQUENCIES, frequencies)
             before = Manifest.model_validate_json((earlier / MANIFEST).read_bytes())
-            counted_in = before.metrics.get("counted_in", before.fingerprint)
+            counted_in = before.metrics.get(LINEAGE, {}).get("fitted_in", before.fingerprint)
         else:
             earlier = None
             with TemporaryDirectory(dir=ctx.out, prefix=".lines-") as spill:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tasks.corpus.document import count_documents, iter_documents, rows_between
 from tasks.corpus.row_groups import ROWS
-from tasks.runtime.artifact import MANIFEST, CleanCorpus, Manifest
+from tasks.runtime.artifact import LINEAGE, MANIFEST, CleanCorpus, Manifest
 from tasks.runtime.fingerprint import digest_of
 
 KNOWN = 0.5
@@ -39,8 +39,12 @@ class Lineage:
     cleaned_by: str
     """Digest of the settings and the version of `clean`."""
 
-    def figures(self) -> dict[str, Any]:
-        return asdict(self)
+    def figures(self, documents: int) -> dict[str, Any]:
+        """For the manifest of measures of so many documents."""
+        return {**asdict(self), "refit_due": self._due(documents)}
+
+    def _due(self, documents: int) -> bool:
+        return documents > GROWTH * self.fitted_documents
 
     def told(self, new: int, documents: int) -> list[str]:
         """Lines for the log, where `new` of so many documents were not in the parent."""
@@ -50,7 +54,7 @@ class Lineage:
             f"version {self.version} of the corpus: {new} of {documents} documents are new or changed; state as fitted "
             f"to the {self.fitted_documents} documents of version 0 ({self.fitted_in[:10]})"
         ]
-        if documents > GROWTH * self.fitted_documents:
+        if self._due(documents):
             lines.append(
                 f"the corpus has grown from {self.fitted_documents} to {documents} documents since its state was "
                 "fitted: a refit is due. Raise measure.refit by one."
@@ -68,7 +72,8 @@ def next_version(earlier: Path | None, documents: Path, table: str, cleaned_by: 
     """Of measures of `documents`, after those in the folder `earlier`, whose `table` has columns id and text_digest."""
     if earlier is not None:
         manifest = Manifest.model_validate_json((earlier / MANIFEST).read_bytes())
-        before = Lineage(**manifest.metrics["lineage"])
+        figures = manifest.metrics[LINEAGE]
+        before = Lineage(**{name: figures[name] for name in Lineage.__dataclass_fields__})
         if before.cleaned_by == cleaned_by and knows(earlier / table, documents):
             fitted_in = before.fitted_in or manifest.fingerprint
             return Lineage(

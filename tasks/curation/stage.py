@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.selection import SelectConfig
-from tasks.runtime.artifact import CleanCorpus, Corpus, InputFiles, LabelledData, Measures, RawCorpus
+from tasks.runtime.artifact import LINEAGE, CleanCorpus, Corpus, InputFiles, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
@@ -33,7 +33,7 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     metrics = {"account": cleaned.account.model_dump(), "edits": edits}
     if cleaned.counted_in:
         ctx.say(f"repeated_lines: lines count as often as in {cleaned.counted_in[:10]}; its setting refit counts anew")
-        metrics["counted_in"] = cleaned.counted_in
+        metrics[LINEAGE] = {"fitted_in": cleaned.counted_in}
     return ctx.finish(CleanCorpus, metrics=metrics)
 
 
@@ -65,7 +65,7 @@ def measure(
         ctx.say("fitted anew: the earlier artifact is of other edits, or knows less than half of these documents")
     for line in lineage.told(metrics["documents"] - reused, metrics["documents"]):
         ctx.say(line)
-    return ctx.finish(Measures, metrics={**metrics, "lineage": lineage.figures()})
+    return ctx.finish(Measures, metrics={**metrics, LINEAGE: lineage.figures(metrics["documents"])})
 
 
 @stage("select", version=2)
@@ -94,9 +94,9 @@ def select(
     documents = clean.path / "documents"
     training, memory = training_texts(labels.path / "data"), ctx.settings.index_memory
     metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out, memory)
-    lineage = measures.metrics["lineage"]
+    lineage = measures.metrics[LINEAGE]
     if lineage["version"]:
-        metrics["lineage"] = lineage
+        metrics[LINEAGE] = lineage
     account = metrics["account"]
     for name, listed in metrics.get("listed", {}).items():
         missing = listed["listed"] - listed["found"]

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict
 MANIFEST = "manifest.json"
 EXECUTION = "execution.json"
 PREFECT_RECORD = ".prefect-"
+LINEAGE = "lineage"
+"""Among the metrics: where state was fitted that the artifact goes on with (`tasks.curation.lineage`)."""
 
 
 class FileDigest(BaseModel):

@@ -150,6 +150,7 @@ def test_base_and_increment_equal_one_full_run_with_the_same_state_and_order(
         "fitted_in": base.measure.fingerprint,
         "fitted_documents": 120,
         "cleaned_by": "",
+        "refit_due": False,
     }
     assert "47 of 164 documents are new or changed" in said(grown)
 
@@ -302,7 +303,7 @@ def test_lines_count_as_often_as_in_the_first_version_until_a_refit(chain: Calla
     cleaned = read_documents(second.clean.path / "documents")["text"].to_pylist()
     assert not any(old in each for each in cleaned)
     assert sum(new in each for each in cleaned) == 12
-    assert second.clean.metrics["counted_in"] == first.clean.fingerprint
+    assert second.clean.metrics["lineage"] == {"fitted_in": first.clean.fingerprint}
     assert "19 documents are as in an earlier artifact" in said(second)
     refit = chain(grown, cleaning={"edits": [{**edit, "refit": 1}]})
     assert not any(new in each for each in read_documents(refit.clean.path / "documents")["text"].to_pylist())
