@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,6 +170,21 @@ def test_what_is_not_reproducible_is_reported_and_what_follows_runs(tmp_path: Pa
     _, ran, memory = noisy.run(["join"])
     assert ran == ["join"]
     assert ("ran", "join", "different") in memory.seen
+
+
+@pytest.mark.parametrize(
+    ("road", "forced"),
+    [
+        ({"a": toy.CopyConfig(fail="noise"), "join": toy.JoinConfig(noise=True)}, "copy.a"),
+        ({"join": toy.JoinConfig(noise=True, state=True)}, "join"),
+    ],
+    ids=["other bytes went in", "other state"],
+)
+def test_what_began_otherwise_is_not_called_irreproducible(tmp_path: Path, road: dict[str, Any], forced: str) -> None:
+    made = new_road(tmp_path / "ws", **road)
+    made.run()
+    _, _, memory = made.run([forced])
+    assert ("ran", "join", "") in memory.seen
 
 
 def test_what_tracking_lost_is_told(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
