@@ -130,20 +130,29 @@ class Store:
         return made.model_copy(update={"path": target}), compared
 
     def earlier(self, recipe: Manifest) -> Path | None:
-        """The newest intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else."""
-        folders = {
-            folder: execution
-            for folder in (self.workspace.artifacts / recipe.node).glob("[!.]*")
-            if folder.name != recipe.fingerprint and (execution := self.execution(folder)) is not None
-        }
-        for folder in sorted(folders, key=lambda folder: folders[folder].started, reverse=True):
-            try:
-                found = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-            except (OSError, ValidationError):
-                continue
-            if _kin(found) == _kin(recipe) and self.verify(folder)[0] is not None:
+        """The newest intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else.
+
+        Those come first whose inputs were made with the same settings: what was tried out in between is no ancestor.
+        """
+        kin: dict[Path, tuple[bool, str]] = {}
+        for folder in (self.workspace.artifacts / recipe.node).glob("[!.]*"):
+            execution, found = self.execution(folder), _manifest(folder)
+            if folder.name != recipe.fingerprint and execution and found and _kin(found) == _kin(recipe):
+                kin[folder] = self._settings_before(found) == self._settings_before(recipe), execution.started
+        for folder in sorted(kin, key=lambda folder: kin[folder], reverse=True):
+            if self.verify(folder)[0] is not None:
                 return folder
         return None
+
+    def _settings_before(self, manifest: Manifest) -> dict[str, Any]:
+        """By node the version and settings of all that an artifact was made from; None for what is gone."""
+        settings: dict[str, Any] = {}
+        for record in manifest.inputs.values():
+            if record.kind != InputFiles.__name__:
+                found = _manifest(self.workspace.artifact(record.node, record.fingerprint))
+                settings[record.node] = (found.version, found.config) if found else None
+                settings |= self._settings_before(found) if found else {}
+        return settings
 
     def execution(self, folder: Path) -> Execution | None:
         return execution_in(folder)
@@ -164,11 +173,15 @@ def execution_in(folder: Path) -> Execution | None:
 
 def _recorded(folder: Path) -> Manifest | None:
     """What the manifest in `folder` claims, be the files intact or not."""
+    manifest = _manifest(folder)
+    return manifest if manifest and manifest.holds() else None
+
+
+def _manifest(folder: Path) -> Manifest | None:
     try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError):
         return None
-    return manifest if manifest.holds() else None
 
 
 def _kin(manifest: Manifest) -> tuple[Any, ...]:

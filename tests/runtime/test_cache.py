@@ -97,6 +97,16 @@ def test_a_node_is_given_its_intact_earlier_artifact_of_the_same_settings(tmp_pa
     assert not has_earlier(road), "damaged ones do not count"
 
 
+def test_what_was_tried_out_in_between_is_no_ancestor(road: Road) -> None:
+    first, _, _ = road.run()
+    tried, _, _ = replace(road, a=toy.CopyConfig(repeat=3)).run()
+    (road.root / "a.txt").write_text("Z")
+    store = Store(Workspace(road.root))
+    assert store.earlier(road.run()[0].manifest) == first.path
+    other, _, _ = replace(road, a=toy.CopyConfig(repeat=4)).run()
+    assert store.earlier(other.manifest) not in (None, first.path, tried.path), "the newest of the others"
+
+
 @pytest.mark.parametrize("victim", ["text.txt", MANIFEST])
 def test_a_flipped_byte_is_seen_and_mended(road: Road, victim: str) -> None:
     (folder,) = (road.root / "artifacts" / "copy.b").iterdir()
