@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.runtime.artifact import EXECUTION, MANIFEST, Artifact, InputFiles, Manifest, artifacts_in
+from tasks.runtime.artifact import EXECUTION, LINEAGE, MANIFEST, Artifact, InputFiles, Manifest, artifacts_in
 from tasks.runtime.stage import Stage
 from tasks.runtime.workspace import DigestMemory, Workspace, remove_tree
 
@@ -108,15 +108,19 @@ class Store:
     def publish(self, made: A, execution: Execution) -> tuple[A, str]:
         """Move a finished artifact into its place; return it and how it compares with one that was there before.
 
-        The comparison is "" (there was none), "equal" (the old one stays) or "different" (the recipe is not
-        reproducible; the new one replaces the old).
+        The comparison is "" (there was none, or it began otherwise: other bytes went in, or other fitted state),
+        "equal" (the old one stays) or "different" (the recipe is not reproducible; the new one replaces the old).
         """
         target = self.workspace.artifact(made.node, made.fingerprint)
         old, _ = self.verify(target, afresh=True)
         self._checked.pop(target, None)
-        previous = _recorded_digest(target)
-        compared = "" if previous is None else "equal" if previous == made.digest else "different"
-        if old is not None and old.digest == made.digest and _same_inputs(old, made.manifest):
+        previous, manifest = _recorded(target), made.manifest
+        compared = ""
+        if previous is not None and previous.digest == made.digest:
+            compared = "equal"
+        elif previous is not None and _same_inputs(previous, manifest):
+            compared = "different" if previous.metrics.get(LINEAGE) == manifest.metrics.get(LINEAGE) else ""
+        if old is not None and old.digest == made.digest and _same_inputs(old, manifest):
             remove_tree(made.path)
         else:
             (made.path / EXECUTION).write_text(execution.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -126,20 +130,29 @@ class Store:
         return made.model_copy(update={"path": target}), compared
 
     def earlier(self, recipe: Manifest) -> Path | None:
-        """The newest intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else."""
-        folders = {
-            folder: execution
-            for folder in (self.workspace.artifacts / recipe.node).glob("[!.]*")
-            if folder.name != recipe.fingerprint and (execution := self.execution(folder)) is not None
-        }
-        for folder in sorted(folders, key=lambda folder: folders[folder].started, reverse=True):
-            try:
-                found = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-            except (OSError, ValidationError):
-                continue
-            if _kin(found) == _kin(recipe) and self.verify(folder)[0] is not None:
+        """The newest intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else.
+
+        Those come first whose inputs were made with the same settings: what was tried out in between is no ancestor.
+        """
+        kin: dict[Path, tuple[bool, str]] = {}
+        for folder in (self.workspace.artifacts / recipe.node).glob("[!.]*"):
+            execution, found = self.execution(folder), _manifest(folder)
+            if folder.name != recipe.fingerprint and execution and found and _kin(found) == _kin(recipe):
+                kin[folder] = self._settings_before(found) == self._settings_before(recipe), execution.started
+        for folder in sorted(kin, key=lambda folder: kin[folder], reverse=True):
+            if self.verify(folder)[0] is not None:
                 return folder
         return None
+
+    def _settings_before(self, manifest: Manifest) -> dict[str, Any]:
+        """By node the version and settings of all that an artifact was made from; None for what is gone."""
+        settings: dict[str, Any] = {}
+        for record in manifest.inputs.values():
+            if record.kind != InputFiles.__name__:
+                found = _manifest(self.workspace.artifact(record.node, record.fingerprint))
+                settings[record.node] = (found.version, found.config) if found else None
+                settings |= self._settings_before(found) if found else {}
+        return settings
 
     def execution(self, folder: Path) -> Execution | None:
         return execution_in(folder)
@@ -158,13 +171,17 @@ def execution_in(folder: Path) -> Execution | None:
         return None
 
 
-def _recorded_digest(folder: Path) -> str | None:
+def _recorded(folder: Path) -> Manifest | None:
     """What the manifest in `folder` claims, be the files intact or not."""
+    manifest = _manifest(folder)
+    return manifest if manifest and manifest.holds() else None
+
+
+def _manifest(folder: Path) -> Manifest | None:
     try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError):
         return None
-    return manifest.digest if manifest.holds() else None
 
 
 def _kin(manifest: Manifest) -> tuple[Any, ...]:

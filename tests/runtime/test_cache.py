@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,16 @@ def test_a_node_is_given_its_intact_earlier_artifact_of_the_same_settings(tmp_pa
     assert not has_earlier(road), "damaged ones do not count"
 
 
+def test_what_was_tried_out_in_between_is_no_ancestor(road: Road) -> None:
+    first, _, _ = road.run()
+    tried, _, _ = replace(road, a=toy.CopyConfig(repeat=3)).run()
+    (road.root / "a.txt").write_text("Z")
+    store = Store(Workspace(road.root))
+    assert store.earlier(road.run()[0].manifest) == first.path
+    other, _, _ = replace(road, a=toy.CopyConfig(repeat=4)).run()
+    assert store.earlier(other.manifest) not in (None, first.path, tried.path), "the newest of the others"
+
+
 @pytest.mark.parametrize("victim", ["text.txt", MANIFEST])
 def test_a_flipped_byte_is_seen_and_mended(road: Road, victim: str) -> None:
     (folder,) = (road.root / "artifacts" / "copy.b").iterdir()
@@ -169,6 +180,21 @@ def test_what_is_not_reproducible_is_reported_and_what_follows_runs(tmp_path: Pa
     _, ran, memory = noisy.run(["join"])
     assert ran == ["join"]
     assert ("ran", "join", "different") in memory.seen
+
+
+@pytest.mark.parametrize(
+    ("road", "forced"),
+    [
+        ({"a": toy.CopyConfig(fail="noise"), "join": toy.JoinConfig(noise=True)}, "copy.a"),
+        ({"join": toy.JoinConfig(noise=True, state=True)}, "join"),
+    ],
+    ids=["other bytes went in", "other state"],
+)
+def test_what_began_otherwise_is_not_called_irreproducible(tmp_path: Path, road: dict[str, Any], forced: str) -> None:
+    made = new_road(tmp_path / "ws", **road)
+    made.run()
+    _, _, memory = made.run([forced])
+    assert ("ran", "join", "") in memory.seen
 
 
 def test_what_tracking_lost_is_told(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:

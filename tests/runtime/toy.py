@@ -36,6 +36,8 @@ class JoinConfig(Section):
     """How long to take."""
     noise: bool = False
     """Whether other bytes come out each time."""
+    state: bool = False
+    """Whether it says that they come from state that was fitted elsewhere."""
 
 
 @stage("copy", version=1)
@@ -70,7 +72,7 @@ def join(ctx: Context, config: JoinConfig, one: Text, others: dict[str, Text]) -
     texts = [(artifact.path / "text.txt").read_text() for artifact in (one, *others.values())]
     tail = str(time.time_ns()) if config.noise else ""
     (ctx.out / "text.txt").write_text(config.separator.join(texts) + tail)
-    return ctx.finish(Text, metrics={})
+    return ctx.finish(Text, metrics={"lineage": {"fitted_in": tail}} if config.state else {})
 
 
 def input_files(*paths: Path) -> InputFiles:
