@@ -96,10 +96,10 @@ class Measuring:
         signatures: list[Signatures] = []
         before = self._before(partition)
         for batch in partition.batches([*KEYS, "text"]):
-            texts = batch["text"].to_pylist()
+            texts = batch["text"]
             place = self._places(batch, before)
             fresh = np.flatnonzero(place < 0)
-            table, signed = self._of_texts(batch["text"].take(fresh))
+            table, signed = self._of_texts(texts.take(fresh) if len(fresh) < len(texts) else texts)
             if before is not None and len(fresh) < len(texts):
                 known = np.flatnonzero(place >= 0)
                 reused += len(known)
@@ -108,9 +108,9 @@ class Measuring:
                 table = pa.concat_tables([table, found.cast(table.schema)]).take(order)
                 signed = np.concatenate((signed, before.signatures[place[known]]))[order]
             of_the_corpus = {
-                **rarity.measure(self._unigrams, batch["text"]),
+                **rarity.measure(self._unigrams, texts),
                 **perplexity.measure(self._perplexity, texts, signed),
-                **(relevance.measure(self._relevance, texts, signed) if self._relevance else {}),
+                **(relevance.measure(self._relevance, texts.to_pylist(), signed) if self._relevance else {}),
             }
             for name, values in of_the_corpus.items():
                 table = table.append_column(name, pa.array(values))
@@ -122,17 +122,16 @@ class Measuring:
         np.save(folder / "signatures.npy", np.concatenate(signatures))
         return {"reused": reused}
 
-    def _of_texts(self, batch: pa.Array) -> tuple[pa.Table, Signatures]:
+    def _of_texts(self, texts: pa.Array) -> tuple[pa.Table, Signatures]:
         """The facts that follow from texts alone."""
-        texts = batch.to_pylist()
-        signed, shingle_words = signature(self.config, batch)
+        signed, shingle_words = signature(self.config, texts)
         columns: dict[str, NDArray[np.generic]] = {
-            **statistics(batch),
+            **statistics(texts),
             **self._language.measure(texts, self.config.language),
             "shingle_words": shingle_words,
         }
         if self._toxicity:
-            columns["toxicity"] = self._toxicity.measure(texts, columns["language"], shingle_words)
+            columns["toxicity"] = self._toxicity.measure(texts.to_pylist(), columns["language"], shingle_words)
         strings = {"language": pa.string()}
         return pa.table({name: pa.array(values, strings.get(name)) for name, values in columns.items()}), signed
 

@@ -153,6 +153,35 @@ def band_keys(signatures, rows, keys):  # type: ignore[no-untyped-def]  # numba 
 
 
 @compiled
+def directory(known, starts):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Into `starts` (2ᵇ + 1,), of ascending hashes, how many have upper b bits below each number of b bits."""
+    shift, buckets = _U64(64), _U64(len(starts) - 1)
+    while buckets > _U64(1):
+        shift, buckets = shift - _U64(1), buckets >> _U64(1)
+    bucket = 0
+    for place in range(len(known)):
+        while bucket <= np.int64(known[place] >> shift):
+            starts[bucket] = place
+            bucket += 1
+    starts[bucket:] = len(known)
+
+
+@compiled
+def count_known(keys, known, starts, counts):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Into `counts` (N,) how many of each row of `keys` (N, K) are among `known`, of the `directory` `starts`."""
+    shift, buckets = _U64(64), _U64(len(starts) - 1)
+    while buckets > _U64(1):
+        shift, buckets = shift - _U64(1), buckets >> _U64(1)
+    for text in range(len(keys)):
+        for key in keys[text]:
+            bucket = key >> shift
+            place, stop = starts[bucket], starts[bucket + _U64(1)]
+            while place < stop and known[place] < key:
+                place += 1
+            counts[text] += place < stop and known[place] == key
+
+
+@compiled
 def common(one, other, needed):  # type: ignore[no-untyped-def]  # numba infers the types
     """How many values two ascending arrays of distinct ones share; fewer where `needed` is out of reach."""
     i = j = count = 0

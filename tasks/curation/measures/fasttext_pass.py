@@ -21,6 +21,52 @@ _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
 @compiled
+def find_windows(
+    data: Bytes,
+    borders: Offsets,
+    characters: int,
+    most: int,
+    starts: Offsets,
+    stops: Offsets,
+    sizes: Offsets,
+    unread: NDArray[np.bool_],
+) -> int:
+    """Up to `most` windows of up to `characters` code points, spread evenly over each text; returns how many in all.
+
+    Texts are `data[borders[i]:borders[i + 1]]`. Into `starts` and `stops` where each window begins and ends, into
+    `sizes` (N,) how many a text has, into `unread` (N,) whether they leave out some of it.
+    """
+    count = 0
+    for text in range(len(sizes)):
+        begin, end = borders[text], borders[text + 1]
+        length = 0
+        for at in range(begin, end):
+            length += data[at] & 0xC0 != 0x80
+        held = 1 if length <= characters else most
+        width = min(characters, -(-length // held))
+        sizes[text], unread[text] = held, held * width < length
+        head = tail = begin
+        skipped = passed = 0  # code points before head, before tail
+        for window in range(held):
+            first = window * (length - width) // max(held - 1, 1)
+            head, tail = _forward(data, head, end, first - skipped), _forward(data, tail, end, first + width - passed)
+            starts[count], stops[count] = head, tail
+            skipped, passed = first, first + width
+            count += 1
+    return count
+
+
+@compiled
+def _forward(data: Bytes, at: int, end: int, characters: int) -> int:
+    """The place so many code points after another."""
+    for _ in range(characters):
+        at += 1
+        while at < end and data[at] & 0xC0 == 0x80:
+            at += 1
+    return at
+
+
+@compiled
 def _fnv(state: np.uint32, byte: np.uint8) -> np.uint32:
     # FNV-1a with fastText's sign extension of bytes, which its models are trained with.
     extended = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
