@@ -54,7 +54,7 @@ def estimate(texts: Sequence[bytes], order: int) -> list[Grams]:
     counted = count(texts, order)
     shorter = np.full(256, 1 / VOCABULARY)
     for n, (keys, counts) in enumerate(counted):
-        contexts, context = np.unique(keys >> np.uint64(8), return_inverse=True)
+        contexts, context = _contexts(keys)
         cut = np.array((0.0, *discounts(counts)))[np.minimum(counts, 3)]
         total = np.bincount(context, counts, len(contexts))
         weight = np.where(total > 0, np.bincount(context, cut, len(contexts)) / np.maximum(total, 1), 1.0)
@@ -160,7 +160,7 @@ def automaton(grams: Sequence[Grams]) -> Model:
         )
         leads = shorter.copy()
         if n + 1 < len(grams):
-            contexts, context = np.unique(grams[n + 1].keys >> np.uint64(8), return_inverse=True)
+            contexts, context = _contexts(grams[n + 1].keys)
             own = np.searchsorted(these.keys, contexts)
             leads[own] = base + np.arange(len(contexts))
             source.append(base + context)
@@ -172,7 +172,8 @@ def automaton(grams: Sequence[Grams]) -> Model:
     byte = np.concatenate([these.keys & np.uint64(255) for these in grams]).astype(np.int64)
     cost = np.concatenate([_cost(these.probabilities) for these in grams])
     leaves = np.concatenate(source)
-    order = np.lexsort((byte, cost, leaves))
+    # Of each state, which there are fewer than 2³² of, first the most probable bytes.
+    order = np.argsort(leaves.astype(np.uint64) << np.uint64(32) | (cost << 8 | byte).astype(np.uint64))
     order = order[byte[order] != BEGIN]
     return _laid_out(
         leaves[order], byte[order], cost[order], np.concatenate(target)[order], np.concatenate(states), begin
@@ -197,6 +198,13 @@ def _laid_out(
     result[own] = byte << 24 | cost
     result[own + 1] = places[target]
     return Model(result, int(places[begin]))
+
+
+def _contexts(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The distinct contexts of ascending n-grams, ascending, and which one each n-gram has. (G,)"""
+    contexts = keys >> np.uint64(8)
+    new = np.append(True, contexts[1:] != contexts[:-1])[: len(keys)]
+    return contexts[new], np.cumsum(new) - 1
 
 
 def _suffix(keys: NDArray[np.uint64], n: int) -> NDArray[np.uint64]:
