@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.curation.measures.text_pass import compiled
+from tasks.curation.measures.text_pass import compiled, inlined
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
@@ -56,7 +56,7 @@ def find_windows(
     return count
 
 
-@compiled
+@inlined
 def _forward(data: Bytes, at: int, end: int, characters: int) -> int:
     """The place so many code points after another."""
     for _ in range(characters):
@@ -66,7 +66,7 @@ def _forward(data: Bytes, at: int, end: int, characters: int) -> int:
     return at
 
 
-@compiled
+@inlined
 def _fnv(state: np.uint32, byte: np.uint8) -> np.uint32:
     # FNV-1a with fastText's sign extension of bytes, which its models are trained with.
     extended = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
@@ -81,7 +81,7 @@ def hash_of(data: Bytes, start: int, stop: int) -> np.uint32:
     return state
 
 
-@compiled
+@inlined
 def _space(data: Bytes, at: int, stop: int) -> int:
     """Bytes of the white space at a place, 0 = another character. What `str.isspace` calls so, and NUL."""
     byte = data[at]
@@ -101,7 +101,7 @@ def _space(data: Bytes, at: int, stop: int) -> int:
     return 3 if second == 0x81 and third == 0x9F else 0
 
 
-@compiled
+@inlined
 def _same(data: Bytes, start: int, stop: int, other: Bytes, begin: int, end: int) -> bool:
     if stop - start != end - begin:
         return False
@@ -203,7 +203,7 @@ def embed(
         counts[text] += held
 
 
-@compiled
+@inlined
 def _sum(rows: Floats, found: Rows, count: int, total: Floats) -> None:
     for at in range(count):
         row = np.uint64(found[at])
@@ -211,7 +211,7 @@ def _sum(rows: Floats, found: Rows, count: int, total: Floats) -> None:
             total[d] += rows[row, d]
 
 
-@compiled
+@inlined
 def _characters(word: Bytes, size: int, grams: Rows, minn: int, maxn: int, bucket: int, found: Rows, held: int) -> int:
     """Write the rows of a word's character n-grams into `found`, from place `held` on; returns the place behind."""
     modulus = np.uint32(bucket)

@@ -208,6 +208,11 @@ def _split(
                     line_start = -1
                 line_begin = at + 1
             at += inside
+            while place < stop and data[place] == 0x20:  # indentation
+                gap = (gap ^ np.uint64(0x20)) * _PART
+                kind = SPACE
+                at += 1
+                place += 1
             continue
 
         if word_start < 0:
@@ -424,7 +429,7 @@ def _repeated_ngrams(
                 while times[number] < best:
                     number += 1
                 row[column] = best * (spans[places[number] + n - 1, 1] - spans[places[number], 0])
-        kept = free = 0
+        kept = free = characters = 0
         for number in range(alive):
             first, place = firsts[number], places[number]
             repeats = times[first] != 1
@@ -432,18 +437,20 @@ def _repeated_ngrams(
                 if times[first] < 0:
                     free = place + n
                     for word in range(place, free):
-                        row[column] += spans[word, 1] - spans[word, 0]
+                        characters += spans[word, 1] - spans[word, 0]
                 else:
                     times[first] = -times[first]  # seen
             table[number] = kept
             places[kept], grams[kept], firsts[kept] = place, grams[number], table[first]
             kept += repeats
+        if n > LONGEST_TOP:
+            row[column] = characters
         alive = kept
         if not alive:
             break
 
 
-@compiled
+@inlined
 def _match(words: Hashes, n: int, places: Sizes, grams: Hashes, firsts: Sizes, times: Sizes, table: Sizes) -> None:
     """From (n − 1)-grams at `places`, whose hashes and first equals are known, to n-grams there; `times` of each.
 
