@@ -124,14 +124,13 @@ class Measuring:
 
     def _of_texts(self, texts: pa.Array) -> tuple[pa.Table, Signatures]:
         """The facts that follow from texts alone."""
-        signed, shingle_words = signature(self.config, texts)
         columns: dict[str, NDArray[np.generic]] = {
-            **statistics(texts),
+            **statistics(texts),  # first, since it needs most memory
             **self._language.measure(texts, self.config.language),
-            "shingle_words": shingle_words,
         }
+        signed, columns["shingle_words"] = signature(self.config, texts)
         if self._toxicity:
-            columns["toxicity"] = self._toxicity.measure(texts.to_pylist(), columns["language"], shingle_words)
+            columns["toxicity"] = self._toxicity.measure(texts.to_pylist(), columns["language"], columns["shingle_words"])
         strings = {"language": pa.string()}
         return pa.table({name: pa.array(values, strings.get(name)) for name, values in columns.items()}), signed
 

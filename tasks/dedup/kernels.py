@@ -122,6 +122,32 @@ def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offset
 
 
 @compiled
+def cut(data, borders, size):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Cut texts `data[borders[i]:borders[i + 1]]` before spaces and line feeds, each `size` bytes or more after the last.
+
+    Returns where each piece begins, and the last one ends, and which piece each text begins with, and the number of
+    pieces; (P + 1,) and (N + 1,).
+    """
+    places = np.empty((borders[-1] - borders[0]) // size + len(borders), np.int64)
+    starts = np.empty(len(borders), np.int64)
+    count = 0
+    for text in range(len(borders) - 1):
+        at, end = borders[text], borders[text + 1]
+        starts[text] = count
+        places[count] = at
+        count += 1
+        while at + size < end:
+            at += size
+            while at < end and data[at] != 0x20 and data[at] != 0x0A:
+                at += 1
+            if at < end:
+                places[count] = at
+                count += 1
+    starts[-1], places[count] = count, borders[-1]
+    return places[: count + 1], starts
+
+
+@compiled
 def sign(hashes, offsets, size, multipliers, increments, minima):  # type: ignore[no-untyped-def]  # numba infers the types
     """MinHash signatures of the word n-grams of texts into `minima` (N, K); of fewer words than `size` all are one."""
     for text in range(len(offsets) - 1):

@@ -110,7 +110,7 @@ def count(
     places, grams = np.empty(room, np.int32), np.empty(room, np.uint64)
     firsts, times = np.empty(room, np.int32), np.empty(room, np.int32)
     table = np.empty(_table_size(room), np.int32)
-    seen = np.empty(4 * _table_size(room), np.uint8)
+    seen = np.empty(_seen_size(room), np.uint8)
     for text in range(texts):
         row = result[text]
         start, stop = offsets[text], offsets[text + 1]
@@ -489,7 +489,7 @@ def _match(words: Hashes, n: int, places: Sizes, grams: Hashes, firsts: Sizes, t
 @compiled
 def _places_that_may_repeat(words: Hashes, places: Sizes, seen: NDArray[np.uint8]) -> int:
     """Where pairs of words stand that share a slot with another: all that repeat, and a few more. No branches."""
-    size = 4 * _table_size(len(words))
+    size = _seen_size(len(words))
     mask = np.uint64(size - 1)
     seen[:size] = 0
     for place in range(len(words) - 1):
@@ -503,10 +503,16 @@ def _places_that_may_repeat(words: Hashes, places: Sizes, seen: NDArray[np.uint8
 
 
 @compiled
+def _seen_size(entries: int) -> int:
+    """Slots that leave most alone; of a very long text, fewer: they are memory, and only save time."""
+    return _table_size(entries) * (4 if entries < 1 << 20 else 1)
+
+
+@compiled
 def _table_size(entries: int) -> int:
-    """A power of two that leaves half of a hash table free."""
+    """A power of two that leaves a third of a hash table free."""
     size = 4
-    while size < 2 * entries:
+    while 2 * size < 3 * entries:
         size *= 2
     return size
 
