@@ -128,9 +128,10 @@ class Measuring:
             **statistics(texts),  # first, since it needs most memory
             **self._language.measure(texts, self.config.language),
         }
-        signed, columns["shingle_words"] = signature(self.config, texts)
+        signed, words = signature(self.config, texts)
+        columns["shingle_words"] = words
         if self._toxicity:
-            columns["toxicity"] = self._toxicity.measure(texts.to_pylist(), columns["language"], columns["shingle_words"])
+            columns["toxicity"] = self._toxicity.measure(texts.to_pylist(), columns["language"], words)
         strings = {"language": pa.string()}
         return pa.table({name: pa.array(values, strings.get(name)) for name, values in columns.items()}), signed
 

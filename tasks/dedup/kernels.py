@@ -123,10 +123,10 @@ def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offset
 
 @compiled
 def cut(data, borders, size):  # type: ignore[no-untyped-def]  # numba infers the types
-    """Cut texts `data[borders[i]:borders[i + 1]]` before spaces and line feeds, each `size` bytes or more after the last.
+    """Cut texts `data[borders[i]:borders[i + 1]]` before spaces and line feeds that are `size` bytes or more apart.
 
-    Returns where each piece begins, and the last one ends, and which piece each text begins with, and the number of
-    pieces; (P + 1,) and (N + 1,).
+    Returns where each piece begins and the last one ends (P + 1,), and the number of the piece that each text begins
+    with, and of pieces (N + 1,).
     """
     places = np.empty((borders[-1] - borders[0]) // size + len(borders), np.int64)
     starts = np.empty(len(borders), np.int64)

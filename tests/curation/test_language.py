@@ -159,8 +159,8 @@ def test_windows_are_counted_in_code_points(texts: list[str], characters: int, m
 def read_first(texts: list[str], characters: int, most: int) -> list[tuple[list[str], bool]]:
     """The windows of each text, and whether they leave out some of it."""
     config = LanguageConfig.model_construct(characters=characters, windows=most)
-    data, first, last = spans(texts)
-    starts, stops, sizes, unread = windows(data, np.append(first, last[-1:]), config)
+    data, _, ends = spans(texts)
+    starts, stops, sizes, unread = windows(data, np.append(0, ends), config)
     parts = iter(data[start:stop].tobytes().decode() for start, stop in zip(starts, stops, strict=True))
     return [([next(parts) for _ in range(size)], bool(left)) for size, left in zip(sizes, unread, strict=True)]
 

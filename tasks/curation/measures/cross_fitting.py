@@ -152,4 +152,5 @@ def _mapped(path: Path) -> Hashes:
 def _distinct(keys: Hashes) -> Hashes:
     """Ascending; `np.unique` builds a table of them first, which takes ten times as long."""
     ordered = np.sort(keys, axis=None)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    distinct: Hashes = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return distinct

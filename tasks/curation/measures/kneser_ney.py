@@ -137,9 +137,7 @@ class Model:
         held = np.load(path, mmap_mode="r")
         return Model(held[1:], int(held[0]))
 
-    def bits(
-        self, data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def bits(self, data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
         """Bits that the model needs for each text `data[starts[i]:stops[i]]`. (N,)"""
         costs: NDArray[np.int64] = _costs(data, starts, stops, np.asarray(self.states), self.begin)
         return costs / UNIT

@@ -333,7 +333,9 @@ def _letters(data: NDArray[np.uint8], place: int, stop: int) -> int:
         others = (lower + _FROM_A & ~(lower + _BEHIND_Z) & ~eight & _UPPER) ^ _UPPER
         if others:
             below = (others & (~others + np.uint64(1))) - np.uint64(1)  # the bits below the lowest
-            return min(place + np.int64(((below & _ONES) * _ONES) >> np.uint64(56)) - 1, stop)
+            letters: Any = np.int64(((below & _ONES) * _ONES) >> np.uint64(56)) - 1
+            end: int = min(place + letters, stop)
+            return end
         place += 8
         if place >= stop:
             return stop
