@@ -12,14 +12,14 @@ published thresholds, over at least 20 000 documents; there it is given lines wi
 
 from __future__ import annotations
 
-from functools import partial
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.curation.corpus import arguments, corpus
-from benchmarks.curation.measured import Command, Side, compare, here, measured, speed_table, where
+from benchmarks.curation.measured import Command, Side, compare, measured, side, speed_table, where
 from benchmarks.curation.peers.environment import python
 
 AS_IT_COMES = "datatrove 0.10.1, filters as they come"
@@ -27,14 +27,11 @@ MODULE = "benchmarks.curation.peers.statistics_datatrove"
 
 
 def sides(peer: str) -> dict[str, Side]:
-    def command(start: list[str], documents: Path, out: Path) -> Command:
-        return Command([*start, "--documents", str(documents), "--out", str(out)])
-
     trove = [peer, "-m", MODULE]
     return {
-        "textmill": partial(command, here("benchmarks.curation.product_statistics")),
-        "datatrove 0.10.1, our words": partial(command, [*trove, "--what", "all", "--words", "ours"]),
-        AS_IT_COMES: partial(command, [*trove, "--what", "stock", "--words", "spacy"]),
+        "textmill": side([sys.executable, "-m", "benchmarks.curation.product_statistics"]),
+        "datatrove 0.10.1, our words": side([*trove, "--what", "all", "--words", "ours"]),
+        AS_IT_COMES: side([*trove, "--what", "stock", "--words", "spacy"]),
     }
 
 

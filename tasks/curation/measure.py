@@ -123,7 +123,7 @@ class Measuring:
         for batch in partition.batches([*KEYS, "text"]):
             place = self._places(batch, before)
             fresh = np.flatnonzero(place < 0)
-            texts = batch["text"].take(fresh)
+            texts = batch["text"].take(fresh) if len(fresh) < len(batch) else batch["text"]
             table, signed = self._of_texts(texts)
             if self.version:
                 table = self._of_the_corpus(table, texts, signed)
@@ -144,27 +144,25 @@ class Measuring:
         np.save(folder / "signatures.npy", np.concatenate(signatures))
         return {"reused": reused}
 
-    def _of_texts(self, batch: pa.Array) -> tuple[pa.Table, Signatures]:
+    def _of_texts(self, texts: pa.Array) -> tuple[pa.Table, Signatures]:
         """The facts that follow from texts alone."""
-        texts = batch.to_pylist()
-        signed, shingle_words = signature(self.config, batch)
         columns: dict[str, NDArray[np.generic]] = {
-            **statistics(batch),
+            **statistics(texts),  # first, since it needs most memory
             **self._language.measure(texts, self.config.language),
-            "shingle_words": shingle_words,
         }
+        signed, words = signature(self.config, texts)
+        columns["shingle_words"] = words
         if self._toxicity:
-            columns["toxicity"] = self._toxicity.measure(texts, columns["language"], shingle_words)
+            columns["toxicity"] = self._toxicity.measure(texts.to_pylist(), columns["language"], words)
         strings = {"language": pa.string()}
         return pa.table({name: pa.array(values, strings.get(name)) for name, values in columns.items()}), signed
 
-    def _of_the_corpus(self, table: pa.Table, batch: pa.Array, signed: Signatures) -> pa.Table:
+    def _of_the_corpus(self, table: pa.Table, texts: pa.Array, signed: Signatures) -> pa.Table:
         """The table with the facts that follow from fitted state as well, and the version."""
-        texts = batch.to_pylist()
         columns = {
-            **rarity.measure(self._unigrams, batch),
+            **rarity.measure(self._unigrams, texts),
             **perplexity.measure(self._perplexity, texts, signed),
-            **(relevance.measure(self._relevance, texts, signed) if self._relevance else {}),
+            **(relevance.measure(self._relevance, texts.to_pylist(), signed) if self._relevance else {}),
             VERSION: np.full(len(texts), self.version, np.int32),
         }
         for name, values in columns.items():

@@ -122,6 +122,32 @@ def hash_words(data, borders, classes, fold, order, mixed, ready, hashes, offset
 
 
 @compiled
+def cut(data, borders, size):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Cut texts `data[borders[i]:borders[i + 1]]` before spaces and line feeds that are `size` bytes or more apart.
+
+    Returns where each piece begins and the last one ends (P + 1,), and the number of the piece that each text begins
+    with, and of pieces (N + 1,).
+    """
+    places = np.empty((borders[-1] - borders[0]) // size + len(borders), np.int64)
+    starts = np.empty(len(borders), np.int64)
+    count = 0
+    for text in range(len(borders) - 1):
+        at, end = borders[text], borders[text + 1]
+        starts[text] = count
+        places[count] = at
+        count += 1
+        while at + size < end:
+            at += size
+            while at < end and data[at] != 0x20 and data[at] != 0x0A:
+                at += 1
+            if at < end:
+                places[count] = at
+                count += 1
+    starts[-1], places[count] = count, borders[-1]
+    return places[: count + 1], starts
+
+
+@compiled
 def sign(hashes, offsets, size, multipliers, increments, minima):  # type: ignore[no-untyped-def]  # numba infers the types
     """MinHash signatures of the word n-grams of texts into `minima` (N, K); of fewer words than `size` all are one."""
     for text in range(len(offsets) - 1):
@@ -150,6 +176,35 @@ def band_keys(signatures, rows, keys):  # type: ignore[no-untyped-def]  # numba 
             for row in range(band * rows, (band + 1) * rows):
                 key = mix(key * WORD_BASE + _U64(signatures[text, row]))
             keys[text, band] = key
+
+
+@compiled
+def directory(known, starts):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Into `starts` (2ᵇ + 1,), of ascending hashes, how many have upper b bits below each number of b bits."""
+    shift, buckets = _U64(64), _U64(len(starts) - 1)
+    while buckets > _U64(1):
+        shift, buckets = shift - _U64(1), buckets >> _U64(1)
+    bucket = 0
+    for place in range(len(known)):
+        while bucket <= np.int64(known[place] >> shift):
+            starts[bucket] = place
+            bucket += 1
+    starts[bucket:] = len(known)
+
+
+@compiled
+def count_known(keys, known, starts, counts):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Into `counts` (N,) how many of each row of `keys` (N, K) are among `known`, of the `directory` `starts`."""
+    shift, buckets = _U64(64), _U64(len(starts) - 1)
+    while buckets > _U64(1):
+        shift, buckets = shift - _U64(1), buckets >> _U64(1)
+    for text in range(len(keys)):
+        for key in keys[text]:
+            bucket = key >> shift
+            place, stop = starts[bucket], starts[bucket + _U64(1)]
+            while place < stop and known[place] < key:
+                place += 1
+            counts[text] += place < stop and known[place] == key
 
 
 @compiled

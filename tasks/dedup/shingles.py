@@ -8,7 +8,6 @@ mix(Σ h_i·W^i) modulo 2⁶⁴ (Karp & Rabin 1987, rolling polynomial hashes).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -84,17 +83,6 @@ def distinct(values: Hashes, offsets: Offsets) -> tuple[Hashes, Offsets]:
     first[1:] = values[1:] != values[:-1]
     first[offsets[:-1][np.diff(offsets) > 0]] = True
     return values[first], np.concatenate(([0], np.cumsum(first)))[offsets]
-
-
-def concatenate(parts: Sequence[Shingles]) -> Shingles:
-    """Shingle sets of consecutive batches as those of all texts."""
-    sizes = [np.diff(part.offsets) for part in parts]
-    return Shingles(
-        values=np.concatenate([np.zeros(0, np.uint64), *(part.values for part in parts)]),
-        offsets=np.concatenate(([0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *sizes])))),
-        words=np.concatenate([np.zeros(0, np.int64), *(part.words for part in parts)]),
-        whole=np.concatenate([np.zeros(0, np.uint64), *(part.whole for part in parts)]),
-    )
 
 
 def jaccard(one: Hashes, other: Hashes) -> float:

@@ -41,6 +41,8 @@ _EACH_A_WORD = (  # blocks of Thai, Lao, Khmer, Kana and Han
     (0x20000, 0x3FFFD),
 )
 _ASSIGNED = (range(0xD800), range(0xE000, 0x40000), range(0xE0000, 0xE1000))  # the rest: private, or none
+PIECE, PIECES = 4096, 256
+"""Bytes of a piece of text, about, and pieces, that Python's own normalisation is asked about at once."""
 _COMPOSE = (range(0x1161, 0x1176), range(0x11A8, 0x11C3))  # Hangul vowels and finals, composed by arithmetic
 
 
@@ -77,11 +79,42 @@ def hash_words(texts: Texts) -> Words:
     words, unknown = _hashed(column, ready=False)
     if not unknown.any():
         return words
-    texts = [normalise(text) for text in column.filter(pa.array(unknown)).to_pylist()]
-    rest, _ = _hashed(arrow(texts), ready=True)
+    pieces, starts = _cut(column.filter(pa.array(unknown)))
+    cut, unknown_pieces = _hashed(pieces, ready=False)
+    hashes, counts = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    for first in range(0, len(pieces), PIECES):
+        asked = pieces[first : first + PIECES].filter(pa.array(unknown_pieces[first : first + PIECES]))
+        texts = [normalise(text) for text in asked.to_pylist()]
+        part, _ = _hashed(arrow(texts), ready=True)
+        hashes.append(part.hashes.copy())  # of room for more
+        counts.append(part.counts)
+    rest = Words(np.concatenate(hashes), np.concatenate(([0], np.cumsum(np.concatenate(counts)))))
+    whole = _merged(cut, unknown_pieces, rest)
+    return _merged(words, unknown, Words(whole.hashes, whole.offsets[starts]))
+
+
+def _cut(column: pa.Array) -> tuple[pa.Array, Offsets]:
+    """Texts in pieces of `PIECE` bytes and more, and which piece each text begins with (N + 1,).
+
+    They are cut before spaces and line feeds: no word goes on behind these, no code point is composed with them (Annex
+    15), and the case of nothing hangs on what stands on their other side (Unicode Standard, 3.13, Final_Sigma).
+    """
+    data, borders = buffers(column)
+    places, starts = kernels.cut(data, borders, PIECE)
+    return pa.LargeStringArray.from_buffers(len(places) - 1, pa.py_buffer(places), column.buffers()[2]), starts
+
+
+def _merged(words: Words, missing: NDArray[np.bool_], others: Words) -> Words:
+    """The words of N texts, of which those that `missing` (N,) marks have no words in `words`, but in `others`."""
+    if missing.all():
+        return others
     counts = words.counts
-    counts[unknown] = rest.counts
-    hashes = np.insert(words.hashes, np.repeat(words.offsets[:-1][unknown], rest.counts), rest.hashes)
+    counts[missing] = others.counts
+    filled = np.repeat(missing, counts)
+    hashes = np.empty(len(filled), np.uint64)
+    hashes[filled] = others.hashes
+    np.logical_not(filled, out=filled)
+    hashes[filled] = words.hashes
     return Words(hashes, np.concatenate(([0], np.cumsum(counts))))
 
 

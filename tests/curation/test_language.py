@@ -142,9 +142,27 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path):
     ],
 )
 def test_windows_lie_at_the_start_the_middle_and_the_end(text: str, expected: list[str]):
-    config = LanguageConfig(characters=4, windows=3)
-    assert windows(text, config) == expected
-    assert windows(text, LanguageConfig(characters=4, windows=1)) == [text[:4]]
+    assert read_first([text], 4, 3) == [(expected, sum(map(len, expected)) < len(text))]
+    assert read_first([text], 4, 1) == [([text[:4]], len(text) > 4)]
+
+
+@given(st.lists(st.text(alphabet="aé日\U0001f600", max_size=30), max_size=4), st.integers(1, 6), st.integers(1, 5))
+def test_windows_are_counted_in_code_points(texts: list[str], characters: int, most: int):
+    for text, (found, unread) in zip(texts, read_first(texts, characters, most), strict=True):
+        count = 1 if len(text) <= characters else most
+        width = min(characters, -(-len(text) // count))
+        starts = [at * (len(text) - width) // max(count - 1, 1) for at in range(count)]
+        assert found == [text[start : start + width] for start in starts]
+        assert unread == (count * width < len(text))
+
+
+def read_first(texts: list[str], characters: int, most: int) -> list[tuple[list[str], bool]]:
+    """The windows of each text, and whether they leave out some of it."""
+    config = LanguageConfig.model_construct(characters=characters, windows=most)
+    data, _, ends = spans(texts)
+    starts, stops, sizes, unread = windows(data, np.append(0, ends), config)
+    parts = iter(data[start:stop].tobytes().decode() for start, stop in zip(starts, stops, strict=True))
+    return [([next(parts) for _ in range(size)], bool(left)) for size, left in zip(sizes, unread, strict=True)]
 
 
 def test_a_text_in_two_languages_is_mixed_and_read_as_a_whole(model: LanguageModel, stock: fasttext.FastText._FastText):

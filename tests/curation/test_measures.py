@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -141,3 +144,25 @@ def test_words_of_parts_add_up_and_are_read_back(tmp_path: Path):
     rarity.write(parts, tmp_path / "unigrams.parquet")
     assert np.array_equal(rarity.read(tmp_path / "unigrams.parquet"), whole)
     assert whole.sum() == 6  # each Han code point is a word
+
+
+def test_a_long_text_needs_nine_bytes_of_memory_a_byte():
+    program = """
+        import numpy as np, pyarrow as pa, re
+        from pathlib import Path
+        from tasks.curation.measures.statistics import statistics
+        from tasks.dedup.words import hash_words
+
+        def kilobytes(name):
+            return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+        words = np.array(["bucket", "key", "the", "of", "policy", "storage", "e\u0301t\u00e9", "network", "acc\u00e8s"])
+        random = np.random.default_rng(1)
+        text = pa.array([" ".join(" ".join(random.choice(words, 50_000)) for _ in range(60))], pa.large_string())
+        statistics(["e\u0301 a"]), hash_words(["e\u0301 a"])
+        before = kilobytes("VmRSS")
+        statistics(text), hash_words(text)
+        print((kilobytes("VmHWM") - before) * 1024 / text.nbytes)
+    """
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    assert float(found.stdout) <= 9

@@ -15,7 +15,7 @@ from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import text_digest
 from tasks.curation.measures import perplexity
 from tasks.curation.measures.cross_fitting import components, folds, sampled
-from tasks.curation.measures.kneser_ney import BEGIN, FALLBACK, VOCABULARY, Model, count, discounts, estimate
+from tasks.curation.measures.kneser_ney import BEGIN, FALLBACK, LANES, VOCABULARY, Model, count, discounts, estimate
 from tasks.curation.measures.perplexity import CrossFitted
 from tasks.dedup.signatures import sign
 from tasks.dedup.words import hash_words
@@ -25,6 +25,11 @@ TEXTS = st.lists(st.text(alphabet="abcé \n", max_size=30).map(str.encode), max_
 WORDS = [
     f"{first}{second}" for first in ("key", "log", "role", "rule", "net") for second in ("s", "ed", "ing", "er", "")
 ]
+
+
+def bits(model: Model, texts: list[bytes]) -> np.ndarray:
+    borders = np.cumsum([0, *map(len, texts)])
+    return model.bits(np.frombuffer(b"".join(texts), np.uint8), borders[:-1], borders[1:])
 
 
 def sentence(seed: int, words: int = 60) -> str:
@@ -88,7 +93,7 @@ def test_bits_equal_the_definition(texts: list[bytes], text: bytes, order: int):
     expected = -sum(
         np.log2(slow_probability(counts, symbols[max(0, at - order + 1) : at + 1])) for at in range(1, len(symbols))
     )
-    assert Model.fit(texts, order).bits([text])[0] == pytest.approx(expected, abs=1e-3)
+    assert bits(Model.fit(texts, order), [text])[0] == pytest.approx(expected, abs=1e-3)
 
 
 def test_discounts_are_those_of_a_count_by_hand():
@@ -100,13 +105,13 @@ def test_discounts_are_those_of_a_count_by_hand():
 def test_the_probabilities_of_all_next_bytes_add_up_to_one():
     model = Model.fit([b"abracadabra, abracadabra", "größe".encode()], 4)
     for context in (b"", b"abra", b"zz", b"gr\xc3"):
-        prefix = model.bits([context])[0]
-        following = np.array(model.bits([context + bytes([byte]) for byte in UTF8])) - prefix
+        prefix = bits(model, [context])[0]
+        following = bits(model, [context + bytes([byte]) for byte in UTF8]) - prefix
         assert np.exp2(-following).sum() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_an_untrained_model_knows_the_bytes_of_utf_8_alone():
-    assert Model.fit([], 6).bits([b"any text", b""]).tolist() == pytest.approx([8 * np.log2(243), 0], abs=1e-3)
+    assert bits(Model.fit([], 6), [b"any text", b""]).tolist() == pytest.approx([8 * np.log2(243), 0], abs=1e-3)
 
 
 def test_kenlm_gives_the_same_scores(tmp_path: Path):
@@ -128,14 +133,14 @@ def test_kenlm_gives_the_same_scores(tmp_path: Path):
     oracle, model = kenlm.Model(str(arpa)), Model.fit(texts, order)
     for text in (sentence(0), sentence(99), "zebra größe 完了", "k", "keys and logs"):
         expected = oracle.score(" ".join(f"{byte:02x}" for byte in text.encode()), bos=True, eos=False)
-        assert model.bits([text.encode()])[0] * np.log10(2) == pytest.approx(-expected, rel=1e-4)
+        assert bits(model, [text.encode()])[0] * np.log10(2) == pytest.approx(-expected, rel=1e-4)
 
 
 def test_a_model_that_was_written_and_read_is_the_same(tmp_path: Path):
     model = Model.fit([sentence(1).encode()], 6)
     model.save(tmp_path / "model.npy")
     texts = [b"", sentence(2).encode(), b"other"]
-    assert Model.load(tmp_path / "model.npy").bits(texts).tolist() == model.bits(texts).tolist()
+    assert bits(Model.load(tmp_path / "model.npy"), texts).tolist() == bits(model, texts).tolist()
 
 
 def signatures(texts: list[str]) -> np.ndarray:
@@ -155,8 +160,8 @@ def test_nobody_is_scored_by_a_model_that_saw_him_or_his_twin():
     for scored in (spaced, twins):  # the last four twins came later
         assert perplexity.measure(models, scored, signatures(scored))["bits_per_byte"].min() > 3
     own = 1 - models.seen.scorer(signatures(spaced))
-    bits = np.array([models.models[fold].bits([text.encode()])[0] for fold, text in zip(own, spaced, strict=True)])
-    assert (bits / 749).max() < 2
+    needed = [bits(models.models[fold], [text.encode()])[0] for fold, text in zip(own, spaced, strict=True)]
+    assert max(needed) / 749 < 2
 
 
 def test_what_was_saved_measures_the_same(tmp_path: Path):
@@ -207,3 +212,9 @@ def test_a_sample_is_drawn_from_the_named_sources_or_from_the_others():
     assert sampled(given, 100, ("clean",)) == ["plain text"]
     assert sampled(given, 100, ("clean",), others=True) == ["gibberish xq"]
     assert sorted(sampled(given, 100)) == ["gibberish xq", "plain text"]
+
+
+def test_texts_side_by_side_need_what_each_needs_alone():
+    model = Model.fit([b"the log of the net", b"rule of the log"], 4)
+    texts = [sentence(seed, seed % 7).encode() for seed in range(3 * LANES)]
+    assert bits(model, texts).tolist() == [bits(model, [text])[0] for text in texts]

@@ -7,12 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dedup.shingles import (
-    concatenate,
-    jaccard,
-    ngrams,
-    shingles,
-)
+from tasks.dedup.shingles import jaccard, ngrams, shingles
 from tasks.dedup.words import hash_words, normalise
 
 ALONE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}"
@@ -47,10 +42,3 @@ def test_a_text_of_few_words_has_one_shingle_the_whole_of_it():
 def test_the_whole_of_a_text_hashes_like_an_ngram_of_that_length():
     grams, offsets = ngrams(hash_words(["please rotate the key now"]), 3)
     assert grams[offsets[0] + 1] == shingles(["rotate the key"]).whole[0]
-
-
-def test_batches_do_not_matter():
-    texts = ["the quick brown fox jumps over the lazy dog", "", "a b c d e f a b c d e f", "漢字かな漢字かな"]
-    whole, parts = shingles(texts), concatenate([shingles(texts[:1]), shingles(texts[1:]), shingles([])])
-    for name in ("values", "offsets", "words", "whole"):
-        assert np.array_equal(getattr(whole, name), getattr(parts, name))

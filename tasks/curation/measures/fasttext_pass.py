@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.curation.measures.text_pass import compiled
+from tasks.curation.measures.text_pass import compiled, inlined
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
@@ -21,6 +21,52 @@ _FNV_OFFSET, _FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
 @compiled
+def find_windows(
+    data: Bytes,
+    borders: Offsets,
+    characters: int,
+    most: int,
+    starts: Offsets,
+    stops: Offsets,
+    sizes: Offsets,
+    unread: NDArray[np.bool_],
+) -> int:
+    """Up to `most` windows of up to `characters` code points, spread evenly over each text; returns how many in all.
+
+    Texts are `data[borders[i]:borders[i + 1]]`. Into `starts` and `stops` where each window begins and ends, into
+    `sizes` (N,) how many a text has, into `unread` (N,) whether they leave out some of it.
+    """
+    count = 0
+    for text in range(len(sizes)):
+        begin, end = borders[text], borders[text + 1]
+        length = 0
+        for at in range(begin, end):
+            length += data[at] & 0xC0 != 0x80
+        held = 1 if length <= characters else most
+        width = min(characters, -(-length // held))
+        sizes[text], unread[text] = held, held * width < length
+        head = tail = begin
+        skipped = passed = 0  # code points before head, before tail
+        for window in range(held):
+            first = window * (length - width) // max(held - 1, 1)
+            head, tail = _forward(data, head, end, first - skipped), _forward(data, tail, end, first + width - passed)
+            starts[count], stops[count] = head, tail
+            skipped, passed = first, first + width
+            count += 1
+    return count
+
+
+@inlined
+def _forward(data: Bytes, at: int, end: int, characters: int) -> int:
+    """The place so many code points after another."""
+    for _ in range(characters):
+        at += 1
+        while at < end and data[at] & 0xC0 == 0x80:
+            at += 1
+    return at
+
+
+@inlined
 def _fnv(state: np.uint32, byte: np.uint8) -> np.uint32:
     # FNV-1a with fastText's sign extension of bytes, which its models are trained with.
     extended = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
@@ -35,7 +81,7 @@ def hash_of(data: Bytes, start: int, stop: int) -> np.uint32:
     return state
 
 
-@compiled
+@inlined
 def _space(data: Bytes, at: int, stop: int) -> int:
     """Bytes of the white space at a place, 0 = another character. What `str.isspace` calls so, and NUL."""
     byte = data[at]
@@ -55,7 +101,7 @@ def _space(data: Bytes, at: int, stop: int) -> int:
     return 3 if second == 0x81 and third == 0x9F else 0
 
 
-@compiled
+@inlined
 def _same(data: Bytes, start: int, stop: int, other: Bytes, begin: int, end: int) -> bool:
     if stop - start != end - begin:
         return False
@@ -157,7 +203,7 @@ def embed(
         counts[text] += held
 
 
-@compiled
+@inlined
 def _sum(rows: Floats, found: Rows, count: int, total: Floats) -> None:
     for at in range(count):
         row = np.uint64(found[at])
@@ -165,7 +211,7 @@ def _sum(rows: Floats, found: Rows, count: int, total: Floats) -> None:
             total[d] += rows[row, d]
 
 
-@compiled
+@inlined
 def _characters(word: Bytes, size: int, grams: Rows, minn: int, maxn: int, bucket: int, found: Rows, held: int) -> int:
     """Write the rows of a word's character n-grams into `found`, from place `held` on; returns the place behind."""
     modulus = np.uint32(bucket)

@@ -28,6 +28,8 @@ VOCABULARY = 243
 """Bytes that occur in UTF-8: all but C0, C1 and F5 … FF (RFC 3629)."""
 UNIT = 1 << 16
 """Costs are whole numbers of 1/65 536 bit, so that sums do not depend on their order."""
+LANES = 16
+"""Texts that are scored side by side."""
 FALLBACK = (0.5, 1.0, 1.5)
 """Discounts of an order whose counts of counts give none, as in KenLM (Heafield et al. 2013, `--discount_fallback`)."""
 
@@ -52,7 +54,7 @@ def estimate(texts: Sequence[bytes], order: int) -> list[Grams]:
     counted = count(texts, order)
     shorter = np.full(256, 1 / VOCABULARY)
     for n, (keys, counts) in enumerate(counted):
-        contexts, context = np.unique(keys >> np.uint64(8), return_inverse=True)
+        contexts, context = _contexts(keys)
         cut = np.array((0.0, *discounts(counts)))[np.minimum(counts, 3)]
         total = np.bincount(context, counts, len(contexts))
         weight = np.where(total > 0, np.bincount(context, cut, len(contexts)) / np.maximum(total, 1), 1.0)
@@ -135,11 +137,9 @@ class Model:
         held = np.load(path, mmap_mode="r")
         return Model(held[1:], int(held[0]))
 
-    def bits(self, texts: Sequence[bytes]) -> NDArray[np.float64]:
-        """Bits that the model needs for each text. (N,)"""
-        offsets = np.cumsum([0, *map(len, texts)])
-        data = np.frombuffer(b"".join(texts), np.uint8)
-        costs: NDArray[np.int64] = _costs(data, offsets, np.asarray(self.states), self.begin)
+    def bits(self, data: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Bits that the model needs for each text `data[starts[i]:stops[i]]`. (N,)"""
+        costs: NDArray[np.int64] = _costs(data, starts, stops, np.asarray(self.states), self.begin)
         return costs / UNIT
 
 
@@ -158,7 +158,7 @@ def automaton(grams: Sequence[Grams]) -> Model:
         )
         leads = shorter.copy()
         if n + 1 < len(grams):
-            contexts, context = np.unique(grams[n + 1].keys >> np.uint64(8), return_inverse=True)
+            contexts, context = _contexts(grams[n + 1].keys)
             own = np.searchsorted(these.keys, contexts)
             leads[own] = base + np.arange(len(contexts))
             source.append(base + context)
@@ -170,7 +170,8 @@ def automaton(grams: Sequence[Grams]) -> Model:
     byte = np.concatenate([these.keys & np.uint64(255) for these in grams]).astype(np.int64)
     cost = np.concatenate([_cost(these.probabilities) for these in grams])
     leaves = np.concatenate(source)
-    order = np.lexsort((byte, cost, leaves))
+    # Of each state, which there are fewer than 2³² of, first the most probable bytes.
+    order = np.argsort(leaves.astype(np.uint64) << np.uint64(32) | (cost << 8 | byte).astype(np.uint64))
     order = order[byte[order] != BEGIN]
     return _laid_out(
         leaves[order], byte[order], cost[order], np.concatenate(target)[order], np.concatenate(states), begin
@@ -197,6 +198,13 @@ def _laid_out(
     return Model(result, int(places[begin]))
 
 
+def _contexts(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The distinct contexts of ascending n-grams, ascending, and which one each n-gram has. (G,)"""
+    contexts = keys >> np.uint64(8)
+    new = np.append(True, contexts[1:] != contexts[:-1])[: len(keys)]
+    return contexts[new], np.cumsum(new) - 1
+
+
 def _suffix(keys: NDArray[np.uint64], n: int) -> NDArray[np.uint64]:
     """The last n bytes of n-grams."""
     return keys & np.uint64((1 << 8 * n) - 1)
@@ -210,24 +218,42 @@ def _cost(share: NDArray[np.float64]) -> NDArray[np.int64]:
 
 @compiled
 def _costs(
-    data: NDArray[np.uint8], offsets: NDArray[np.int64], states: NDArray[np.uint32], begin: int
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    states: NDArray[np.uint32],
+    begin: int,
 ) -> NDArray[np.int64]:
-    costs = np.zeros(len(offsets) - 1, np.int64)
-    for text in range(len(costs)):
-        state, total = np.uint64(begin), np.uint64(0)
-        for at in range(offsets[text], offsets[text + 1]):
-            byte = np.uint32(data[at])
-            while True:  # every byte of UTF-8 leads on from the empty context
-                head = states[state]
-                edge = state + np.uint64(2)
-                stop = edge + np.uint64(2) * np.uint64(head >> np.uint32(24))
-                while edge < stop and states[edge] >> np.uint32(24) != byte:
-                    edge += np.uint64(2)
-                if edge < stop:
-                    break
-                total += np.uint64(head & np.uint32(0xFFFFFF))
-                state = np.uint64(states[state + np.uint64(1)])
-            total += np.uint64(states[edge] & np.uint32(0xFFFFFF))
-            state = np.uint64(states[edge + np.uint64(1)])
-        costs[text] = total
-    return costs
+    """Texts side by side, a step of each in turn: states lie far apart, and `LANES` of them are fetched at once."""
+    costs = np.zeros(len(starts), np.int64)
+    text, place, end = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    state, head = np.empty(LANES, np.uint64), np.empty(LANES, np.uint32)
+    waiting = lanes = 0
+    while True:
+        while lanes < LANES and waiting < len(starts):
+            if starts[waiting] < stops[waiting]:
+                text[lanes], place[lanes], end[lanes] = waiting, starts[waiting], stops[waiting]
+                state[lanes] = begin
+                lanes += 1
+            waiting += 1
+        if not lanes:
+            return costs
+        for lane in range(lanes):
+            head[lane] = states[state[lane]]  # no branch between these: all are under way at once
+        for lane in range(lanes - 1, -1, -1):
+            byte = np.uint32(data[place[lane]])
+            edge = state[lane] + np.uint64(2)
+            stop = edge + np.uint64(2) * np.uint64(head[lane] >> np.uint32(24))
+            while edge < stop and states[edge] >> np.uint32(24) != byte:
+                edge += np.uint64(2)
+            if edge < stop:
+                costs[text[lane]] += np.int64(states[edge] & np.uint32(0xFFFFFF))
+                state[lane] = states[edge + np.uint64(1)]
+                place[lane] += 1
+                if place[lane] == end[lane]:
+                    lanes -= 1
+                    text[lane], place[lane], end[lane] = text[lanes], place[lanes], end[lanes]
+                    state[lane] = state[lanes]
+            else:  # every byte of UTF-8 leads on from the empty context
+                costs[text[lane]] += np.int64(head[lane] & np.uint32(0xFFFFFF))
+                state[lane] = states[state[lane] + np.uint64(1)]

@@ -6,7 +6,6 @@ otherwise all of it is read. A text is *mixed* when two windows confidently name
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from pipeline_config.measure import LanguageConfig
 from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.fasttext_model import FastTextModel, NotFastText
+from tasks.curation.measures.fasttext_pass import Bytes, Offsets, find_windows
+from tasks.dedup.words import Texts, arrow, buffers
 from tasks.runtime.errors import RefusedInput
 
 UNKNOWN = "und"
@@ -32,36 +33,36 @@ class LanguageModel:
             ) from error
         self._names = np.array([*self._model.labels, UNKNOWN], object)  # the last one: label −1
 
-    def measure(self, texts: Sequence[str], config: LanguageConfig) -> Columns:
+    def measure(self, texts: Texts, config: LanguageConfig) -> Columns:
         """Columns `language`, `language_score` and `mixed` (bool)."""
-        pieces = [windows(text, config) for text in texts]
-        sizes = np.array([len(held) for held in pieces], np.int64)
-        hidden, counts = self._embed([piece for held in pieces for piece in held])
+        data, borders = buffers(arrow(texts))
+        first, last, sizes, unread = windows(data, borders, config)
+        hidden, counts = self._model.embed(data, first, last)
         label, score = self._model.classify(hidden, counts)
         mixed = _differ(np.where(score >= config.min_confidence, label, -1), sizes)
 
         starts = np.cumsum(sizes) - sizes
         together = np.add.reduceat(hidden, starts) if len(starts) else hidden
         label, score = self._model.classify(together, np.add.reduceat(counts, starts) if len(starts) else counts)
-        unread = np.array([sum(map(len, held)) < len(text) for held, text in zip(pieces, texts, strict=True)], bool)
-        again = np.flatnonzero(unread & (mixed | (score < config.min_confidence)))
-        label[again], score[again] = self._model.classify(*self._embed([texts[at] for at in again.tolist()]))
+        again = unread & (mixed | (score < config.min_confidence))
+        label[again], score[again] = self._model.classify(
+            *self._model.embed(data, borders[:-1][again], borders[1:][again])
+        )
         return {"language": self._names[label], "language_score": score.astype(np.float64).round(6), "mixed": mixed}
 
-    def _embed(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        encoded = [text.encode() for text in texts]
-        borders = np.cumsum([0, *map(len, encoded)])
-        return self._model.embed(np.frombuffer(b"".join(encoded), np.uint8), borders[:-1], borders[1:])
 
+def windows(
+    data: Bytes, borders: Offsets, config: LanguageConfig
+) -> tuple[Offsets, Offsets, NDArray[np.int64], NDArray[np.bool_]]:
+    """The parts of texts `data[borders[i]:borders[i + 1]]` that are read at first, from the start to the end of each.
 
-def windows(text: str, config: LanguageConfig) -> list[str]:
-    """The parts of a text that are read at first, from its start to its end; together not more than the text."""
-    count = config.windows
-    if len(text) <= config.characters or count == 1:
-        return [text[: config.characters]]
-    width = min(config.characters, -(-len(text) // count))
-    starts = [at * (len(text) - width) // (count - 1) for at in range(count)]
-    return [text[start : start + width] for start in starts]
+    Where in `data` each part begins and ends (W,), how many each text has (N,), and whether they leave out some of it.
+    """
+    texts = len(borders) - 1
+    starts, stops = np.empty(texts * config.windows, np.int64), np.empty(texts * config.windows, np.int64)
+    sizes, unread = np.empty(texts, np.int64), np.empty(texts, bool)
+    found = find_windows(data, borders, config.characters, config.windows, starts, stops, sizes, unread)
+    return starts[:found], stops[:found], sizes, unread
 
 
 def _differ(labels: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.cross_fitting import COLUMNS, Seen, band_hashes_of, components, folds, sampled
 from tasks.curation.measures.kneser_ney import Model
 from tasks.dedup.signatures import Signatures
+from tasks.dedup.words import Texts, arrow, buffers
 from tasks.runtime.errors import RefusedInput
 
 ROWS = 1024  # documents at a time
@@ -64,13 +65,12 @@ def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
     CrossFitted.fit(config, texts).save(folder)
 
 
-def measure(models: CrossFitted, texts: list[str], signatures: Signatures) -> Columns:
+def measure(models: CrossFitted, texts: Texts, signatures: Signatures) -> Columns:
     """Column `bits_per_byte` of texts: each by a model that did not see it. An empty text has 0."""
-    data = [text.encode() for text in texts]
+    data, borders = buffers(arrow(texts))
     scorer = models.seen.scorer(signatures)
-    result = np.zeros(len(texts))
+    bits = np.zeros(len(scorer))
     for own, model in enumerate(models.models):
-        mine = np.flatnonzero(scorer == own)
-        sizes = np.array([max(len(data[at]), 1) for at in mine], np.int64)
-        result[mine] = (model.bits([data[at] for at in mine]) / sizes).round(6)
-    return {"bits_per_byte": result}
+        mine = scorer == own
+        bits[mine] = model.bits(data, borders[:-1][mine], borders[1:][mine])
+    return {"bits_per_byte": (bits / np.maximum(np.diff(borders), 1)).round(6)}

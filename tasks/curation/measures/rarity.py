@@ -91,6 +91,8 @@ def _walk(
         while place <= stop:
             before, kind, code = kind, 0, 0
             if place < stop:
+                # Decoded as in `text_pass`, but not by it: what a kernel calls is compiled into it, and numba's cache
+                # looks at the kernel's own file alone, so that it would not notice a change of the other.
                 code = np.int64(data[place])
                 place += 1
                 if code >= 0x80:

@@ -120,7 +120,7 @@ def classes() -> NDArray[np.uint16]:
 def _stop_words() -> NDArray[np.uint64]:
     """Each stop word, as a number, in its slot. (64,)"""
     table = np.zeros(64, np.uint64)
-    numbers = [np.uint64(int.from_bytes(word.encode(), "big")) for word in STOP_WORDS]
+    numbers = [np.uint64(int.from_bytes(word.encode(), "little")) for word in STOP_WORDS]
     for number in numbers:
         table[text_pass.stop_slot(number)] = number
     assert np.isin(numbers, table).all(), "two stop words share a slot"
