@@ -67,7 +67,7 @@ def test_every_special_character_beside_others(pair: str):
 
 def test_a_line_that_ftfy_cuts():
     """Beyond a million characters it goes on as with a new line, where `Ã ` at the beginning is a wrong decoding."""
-    text = "é" * 1_000_000 + "Ã la carte"
+    text = "9" * 1_000_000 + "Ã la carte"
     expected = by_ftfy(text, quotes=False)
     assert expected != text
     assert repair.edit(text, RepairConfig(kind="repair")).text == expected
