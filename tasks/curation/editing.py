@@ -105,6 +105,8 @@ def _changed(
     match edit:
         case RepairConfig():
             yield from repair.edit_batch([text for _, text in held], edit)
+        case WhitespaceConfig():
+            yield from whitespace.edit_batch([text for _, text in held], edit)
         case PiiConfig():
             yield from pii.edit_batch([text for _, text in held], edit)
         case SecretsConfig():
