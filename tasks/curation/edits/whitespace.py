@@ -38,13 +38,11 @@ def edit_batch(texts: Sequence[str], config: WhitespaceConfig) -> Iterator[tuple
 
 def _untidy(config: WhitespaceConfig) -> str:
     """What every text holds that the edit changes."""
-    found = [
-        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]",  # line ends, invisible ones
-        f"[{_BLANK}]\n",
-        f"\\A\n|[{_BLANK}\n]\\z",
-        f"\n{{{min(config.max_empty_lines + 2, _MOST_REPEATS)}}}",
-        *(["[\t ]{2}"] if config.collapse_spaces else []),
-    ]
+    line_end_or_invisible = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+    at_line_end, at_either_end = f"[{_BLANK}]\n", f"\\A\n|[{_BLANK}\n]\\z"
+    empty_lines = f"\n{{{min(config.max_empty_lines + 2, _MOST_REPEATS)}}}"
+    found = [line_end_or_invisible, at_line_end, at_either_end, empty_lines]
+    found += ["[\t ]{2}"] if config.collapse_spaces else []
     return "|".join(found)
 
 
