@@ -69,7 +69,7 @@ def judge(rule: Rule, measured: Measured) -> Verdict:
     """What a rule says of all documents; those it does not judge (by source or length) stay."""
     judged = (measured["words"] >= rule.min_words) & (measured["lines"] >= rule.min_lines)
     if rule.sources:
-        judged &= np.isin(measured["source"].astype(str), rule.sources)
+        judged &= np.isin(measured["source"], np.array(rule.sources, object))
     return _judge(rule, Judged(measured, judged)).among(judged)
 
 

@@ -62,6 +62,10 @@ class Ledger:
         return self._ids
 
     @property
+    def languages(self) -> pa.DictionaryArray:
+        return self._languages
+
+    @property
     def ids(self) -> NDArray[np.void]:
         """(N,) the ids, 16 bytes each."""
         start = self._ids.offset
