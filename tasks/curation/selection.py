@@ -152,7 +152,7 @@ def decide(
 
 
 def _components(config: SelectConfig, measures: Path, kept: NDArray[np.int64], scratch: Scratch) -> NDArray[np.int64]:
-    """`components` of kept documents (rows), by the bands that near-duplicates are (or would by default be) found by."""
+    """`components` of kept documents (rows), by the bands that near-duplicates are or would be found by."""
     signatures = np.load(measures / SIGNATURES, mmap_mode="r")
     shape = bands_of(config.near_duplicates or NearDuplicatesConfig(bands="auto"), signatures.shape[1])
     return components(keys_of(signatures, kept, shape, scratch))
