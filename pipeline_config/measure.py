@@ -111,8 +111,8 @@ class MeasureConfig(Section):
 
     language: LanguageConfig = LanguageConfig()
     """Which language a text is in."""
-    perplexity: PerplexityConfig = PerplexityConfig()
-    """How surprising a text is."""
+    perplexity: PerplexityConfig | None = PerplexityConfig()
+    """How surprising a text is. Null: not measured."""
     relevance: RelevanceConfig | None = None
     """How much a text is like wanted text. Null: not measured."""
     toxicity: Toxicity | None = None

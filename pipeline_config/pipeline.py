@@ -83,6 +83,8 @@ class PipelineConfig(Section):
             )
         if self.measure.toxicity is None and any(rule.kind == "toxicity" for rule in self.select.rules):
             raise ValueError("select.rules has toxicity, but measure.toxicity is null. Set it, such as {kind: words}.")
+        if self.measure.perplexity is None and any(step.rule.kind == "perplexity" for step in steps(self.select.rules)):
+            raise ValueError("select.rules has perplexity, but measure.perplexity is null. Set it, such as {}.")
         variant, backend = self.promotion.variant, self.compress.backend.kind
         if variant not in ("teacher", "student") and backend != f"onnx_{variant}":
             raise ValueError(
@@ -120,7 +122,7 @@ class PipelineConfig(Section):
             ("pack.mixture.weights", mixture.weights if mixture and mixture.by == "source" else ()),
             ("pretrain.mixture", pretrain.mixture),
             ("distill.transfer_sources", self.distill.transfer_sources or ()),
-            ("measure.perplexity.reference", self.measure.perplexity.reference),
+            ("measure.perplexity.reference", self.measure.perplexity.reference if self.measure.perplexity else ()),
             ("measure.relevance.sources", self.measure.relevance.sources if self.measure.relevance else ()),
             ("select.priority", self.select.priority),
             *((f"select.rules.{rule.kind}.sources", rule.sources) for rule in self.select.rules),

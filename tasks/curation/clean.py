@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -185,28 +186,40 @@ class Cleaning:
 
 def edited(edits: Sequence[Edit], raw: pa.RecordBatch, fitted: Mapping[int, Frequencies]) -> tuple[pa.Table, pa.Table]:
     """Documents through the edits: those of which something is left, and the cuts in all of them."""
-    rows: list[dict[str, Any]] = []
-    cuts: list[dict[str, Any]] = []
-    done = apply_batch(edits, raw["source"].to_pylist(), raw["text"].to_pylist(), fitted)
-    for row, (text, changes) in zip(raw.to_pylist(), done, strict=True):
-        emptied = not text.strip()
-        if not emptied:
-            rows.append(row | {"text": text, "text_digest": text_digest(text)} if changes else row)
-        for position, change in changes:
-            cuts.append(
-                {
-                    "id": row["id"],
-                    "source": row["source"],
-                    "position": position,
-                    "edit": edits[position].kind,
-                    "cut": change.cut,
-                    "inserted": change.inserted,
-                    "reason": change.reason,
-                    "counts": json.dumps(dict(change.counts), sort_keys=True),
-                    "emptied": emptied,
-                }
-            )
-    return pa.Table.from_pylist(rows, schema=SCHEMA), pa.Table.from_pylist(cuts, schema=CUTS)
+    texts = raw["text"].to_pylist()
+    done = apply_batch(edits, raw["source"].to_pylist(), texts, fitted)
+    emptied = {row for row, (text, _) in enumerate(done) if not text.strip()}
+    changed = [row for row, (_, changes) in enumerate(done) if changes]
+    found = [(row, position, change) for row in changed for position, change in done[row][1]]
+    rows = pa.array([row for row, _, _ in found], pa.int64())
+    cuts = {
+        "id": raw["id"].take(rows),
+        "source": raw["source"].take(rows),
+        "position": [position for _, position, _ in found],
+        "edit": [edits[position].kind for _, position, _ in found],
+        "cut": [change.cut for _, _, change in found],
+        "inserted": [change.inserted for _, _, change in found],
+        "reason": [change.reason for _, _, change in found],
+        "counts": [json.dumps(dict(change.counts), sort_keys=True) for _, _, change in found],
+        "emptied": [row in emptied for row, _, _ in found],
+    }
+    documents = _reading(raw, changed, [done[row][0] for row in changed])
+    if emptied:
+        documents = documents.take(np.delete(np.arange(len(raw)), list(emptied)))
+    return documents, pa.table(cuts, schema=CUTS)
+
+
+def _reading(raw: pa.RecordBatch, rows: Sequence[int], texts: Sequence[str]) -> pa.Table:
+    """The documents, some rows of which (ascending) now read otherwise."""
+    documents = pa.Table.from_batches([raw])
+    if rows:
+        place = np.arange(len(raw))
+        place[rows] = len(raw) + np.arange(len(rows))
+        for name, values in (("text", texts), ("text_digest", [text_digest(text) for text in texts])):
+            both = pa.concat_arrays([raw[name], pa.array(values, raw[name].type)])
+            at = raw.schema.get_field_index(name)
+            documents = documents.set_column(at, SCHEMA.field(name), both.take(pa.array(place)))
+    return documents
 
 
 def book(originals: pa.Table, documents: pa.Table, cuts: pa.Table, edits: int) -> tuple[Account, list[EditTotals]]:
@@ -245,7 +258,8 @@ def _total(column: pa.ChunkedArray) -> int:
 
 def _in_order(tables: Sequence[pa.Table | pa.RecordBatch]) -> pa.Table:
     whole = pa.concat_tables([t if isinstance(t, pa.Table) else pa.Table.from_batches([t]) for t in tables])
-    return whole.take(sort_order(whole))
+    order = sort_order(whole)
+    return whole if pc.all(pc.equal(order, np.arange(len(whole)))).as_py() is not False else whole.take(order)
 
 
 def _by_position(cuts: pa.Table, column: str, function: str) -> dict[int, int]:

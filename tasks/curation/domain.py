@@ -109,7 +109,7 @@ def _to_labelled(entry: DomainRules, rules: list[Rule], training: Measured) -> t
 
 
 def _to_corpus(entry: DomainRules, rules: list[Rule], measured: Measured) -> list[Rule]:
-    judged = np.isin(measured["source"].astype(str), entry.sources) if entry.sources else slice(None)
+    judged = np.isin(measured["source"], np.array(entry.sources, object)) if entry.sources else slice(None)
 
     def limit(bound: Bound) -> float:
         values = measured[bound.measure][judged]

@@ -103,6 +103,10 @@ def _changed(
 ) -> Iterator[tuple[int, Edited]]:
     """Of (source, text) what an edit changes, by its place; some edits tell from one pass over all where to look."""
     match edit:
+        case RepairConfig():
+            yield from repair.edit_batch([text for _, text in held], edit)
+        case WhitespaceConfig():
+            yield from whitespace.edit_batch([text for _, text in held], edit)
         case PiiConfig():
             yield from pii.edit_batch([text for _, text in held], edit)
         case SecretsConfig():

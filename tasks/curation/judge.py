@@ -80,7 +80,7 @@ def judge(rule: Rule, measured: Measured, population: Measured | None = None) ->
 def _judged(rule: Rule, measured: Measured) -> NDArray[np.bool_]:
     judged: NDArray[np.bool_] = (measured["words"] >= rule.min_words) & (measured["lines"] >= rule.min_lines)
     if rule.sources:
-        judged &= np.isin(measured["source"].astype(str), rule.sources)
+        judged &= np.isin(measured["source"], np.array(rule.sources, object))
     return judged
 
 

@@ -31,12 +31,20 @@ SCHEMA = pa.schema(
 
 
 _NONE = -1
+_TOLD = np.dtype(
+    [
+        *(("step", np.int32), ("reason", np.int32)),
+        *((name, np.float64) for name in ("value", "threshold", "jaccard")),
+        *(("matched", "V16"), ("has_match", bool)),
+    ]
+)
 
 
 class Ledger:
     """Decisions about N documents, filled in step by step: a document is dropped once.
 
-    It takes 91 bytes of memory a document, those of its id, source and language among them.
+    It takes 33 bytes of memory a document, those of its id, source and language among them, and 49 more for one that is
+    dropped, or of which it is said why it stays.
     """
 
     def __init__(self, ids: pa.Array, sources: pa.Array, languages: pa.Array) -> None:
@@ -45,14 +53,17 @@ class Ledger:
         self.kept = np.ones(count, bool)
         self._steps: dict[str, int] = {}
         self._reasons: dict[str, int] = {}
-        self._step, self._reason = np.full(count, _NONE, np.int32), np.full(count, _NONE, np.int32)
-        self._matched, self._has_match = np.zeros(count, "V16"), np.zeros(count, bool)
-        self._component, self._has_component = np.zeros(count, "V16"), np.zeros(count, bool)
-        self._value, self._threshold, self._jaccard = (np.full(count, np.nan) for _ in range(3))
+        self._told = [np.zeros(0, _TOLD)]
+        self._place = np.full(count, _NONE, np.int32)  # of each document in what was told
+        self._first = np.full(count, _NONE, np.int32)  # of each kept document the first of its component
 
     @property
     def id_column(self) -> pa.Array:
         return self._ids
+
+    @property
+    def languages(self) -> pa.DictionaryArray:
+        return self._languages
 
     @property
     def ids(self) -> NDArray[np.void]:
@@ -74,13 +85,11 @@ class Ledger:
         """Drop documents (indices); what is given for each stands in the same order as they. `matched` are ids."""
         assert self.kept[documents].all(), f"{step} drops a document that was dropped before"
         self.kept[documents] = False
-        self._tell(documents, step, reason)
-        self._value[documents], self._threshold[documents] = value, threshold
-        self._jaccard[documents] = jaccard
+        told = self._tell(documents, step, reason)
+        told["value"], told["threshold"], told["jaccard"] = value, threshold, jaccard
         if matched is not None:
-            self._has_match[documents] = True
-            given = np.frombuffer(b"".join(matched), "V16") if isinstance(matched, list) else matched
-            self._matched[documents] = given
+            told["has_match"] = True
+            told["matched"] = np.frombuffer(b"".join(matched), "V16") if isinstance(matched, list) else matched
 
     def keep(self, documents: NDArray[np.int64], step: str, *, reason: str) -> None:
         """Say of kept documents (indices) why they stay."""
@@ -90,50 +99,63 @@ class Ledger:
     def group(self, first: NDArray[np.int64]) -> None:
         """Of the kept documents, in their order, say which of them (indices) is the first of their component. (K,)"""
         kept = np.flatnonzero(self.kept)
-        self._component[kept], self._has_component[kept] = self.ids[kept[first]], True
+        self._first[kept] = kept[first]
 
-    def _tell(self, documents: NDArray[np.int64], step: str, reason: NDArray[np.object_] | str) -> None:
-        self._step[documents] = self._steps.setdefault(step, len(self._steps))
-        told = pa.array([reason] if isinstance(reason, str) else reason, pa.string()).dictionary_encode()
-        codes = [self._reasons.setdefault(text, len(self._reasons)) for text in told.dictionary.to_pylist()]
-        self._reason[documents] = np.array(codes, np.int32)[told.indices.to_numpy()]
+    def _tell(self, documents: NDArray[np.int64], step: str, reason: NDArray[np.object_] | str) -> NDArray[np.void]:
+        """What is told of documents, in their order, to be filled in."""
+        told = np.zeros(len(documents), _TOLD)
+        told["step"] = self._steps.setdefault(step, len(self._steps))
+        texts = pa.array([reason] if isinstance(reason, str) else reason, pa.string()).dictionary_encode()
+        codes = [self._reasons.setdefault(text, len(self._reasons)) for text in texts.dictionary.to_pylist()]
+        told["reason"] = np.array(codes, np.int32)[texts.indices.to_numpy()]
+        for name in ("value", "threshold", "jaccard"):
+            told[name] = np.nan
+        self._place[documents] = sum(map(len, self._told)) + np.arange(len(documents))
+        self._told.append(told)
+        return told
 
     def reference(self, document: int) -> str:
         """The id of a document (index) as people read it."""
         return reference(self._ids[document].as_py())
 
     def write(self, path: Path) -> None:
+        told = np.concatenate(self._told)
         with RowGroups(path, SCHEMA) as rows:
             for start in range(0, len(self.kept), ROWS):
-                rows.write(self._rows(slice(start, start + ROWS)))
+                rows.write(self._rows(slice(start, start + ROWS), told))
 
     def table(self) -> pa.Table:
         """All of it at once; `write` takes it in parts."""
-        return self._rows(slice(None))
+        return self._rows(slice(None), np.concatenate(self._told))
 
-    def _rows(self, part: slice) -> pa.Table:
-        def number(values: NDArray[np.float64]) -> pa.Array:
-            return pa.array(values[part], pa.float64(), from_pandas=True)  # NaN is null
+    def _rows(self, part: slice, told: NDArray[np.void]) -> pa.Table:
+        known, first = self._place[part] != _NONE, self._first[part]
+        own = np.zeros(len(known), _TOLD)
+        own[known] = told[self._place[part][known]]
 
-        def name(codes: NDArray[np.int32], names: dict[str, int]) -> pa.Array:
-            return pa.array([*names, None], pa.string()).take(pa.array(codes[part] % (len(names) + 1)))
+        def number(name: str) -> pa.Array:
+            return pa.array(own[name], mask=~known | np.isnan(own[name]))
 
-        def fixed(values: NDArray[np.void], given: NDArray[np.bool_]) -> pa.Array:
-            buffer = pa.py_buffer(values[part].tobytes())
-            whole = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(given[part]), [None, buffer])
-            return pc.if_else(pa.array(given[part]), whole, pa.scalar(None, pa.binary(16)))
+        def name(name: str, names: dict[str, int]) -> pa.Array:
+            return pa.array([*names], pa.string()).take(pa.array(own[name], mask=~known))
 
         columns = [
             self._ids[part],
             self._sources[part].cast(pa.string()),
             pc.if_else(pa.array(self.kept[part]), "kept", "dropped"),
-            name(self._step, self._steps),
-            name(self._reason, self._reasons),
-            number(self._value),
-            number(self._threshold),
-            fixed(self._matched, self._has_match),
-            number(self._jaccard),
+            name("step", self._steps),
+            name("reason", self._reasons),
+            number("value"),
+            number("threshold"),
+            _fixed(own["matched"], own["has_match"]),
+            number("jaccard"),
             self._languages[part].cast(pa.string()),
-            fixed(self._component, self._has_component),
+            self._ids.take(pa.array(first, mask=first == _NONE)),
         ]
         return pa.table(columns, schema=SCHEMA)
+
+
+def _fixed(values: NDArray[np.void], given: NDArray[np.bool_]) -> pa.Array:
+    """16 bytes each, null where none are given."""
+    whole = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(given), [None, pa.py_buffer(values.tobytes())])
+    return pc.if_else(pa.array(given), whole, pa.scalar(None, pa.binary(16)))

@@ -174,8 +174,8 @@ class Measuring:
         return LanguageModel(self.lid_model)
 
     @cached_property
-    def _perplexity(self) -> perplexity.CrossFitted:
-        return perplexity.CrossFitted.load(self.fitted)
+    def _perplexity(self) -> perplexity.CrossFitted | None:
+        return perplexity.CrossFitted.load(self.fitted) if self.config.perplexity else None
 
     @cached_property
     def _toxicity(self) -> Scorer | None:

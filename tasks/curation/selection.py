@@ -41,7 +41,7 @@ from tasks.curation.texts import texts_of
 from tasks.dedup.bands import bands_of
 from tasks.dedup.components import components
 from tasks.dedup.scratch import Scratch
-from tasks.dedup.signatures import band_keys
+from tasks.dedup.walk import keys_of
 from tasks.runtime.errors import RefusedInput
 
 NAMES = ["source", "language"]  # columns of few different texts
@@ -88,15 +88,16 @@ def run(
     passages = _cut_passages(config, documents, decided, out, index_memory)
     funnel.check()
     write_rules(decided.rules, out)
-    ledger.group(_components(config, measures, ledger.kept))
+    with Scratch(out, index_memory) as scratch:
+        ledger.group(_components(config, measures, np.flatnonzero(ledger.kept), scratch))
     ledger.write(out / "ledger.parquet")
     account = _account(ledger.kept, funnel.sizes, passages.cut)
     write_sorted(out / "documents", _kept(documents, ledger.kept, passages), account.bytes_kept)
     return {
         "account": account.model_dump(),
         "steps": funnel.steps,
-        "sources": _by_source(np.array(funnel.names, object)[funnel.sources], ledger.kept, funnel.sizes, passages.cut),
-        "languages": _languages(decided.measured["language"], ledger.kept),
+        "sources": _by_source(funnel, ledger.kept, passages.cut),
+        "languages": _languages(ledger.languages, ledger.kept),
         "decontamination": decided.decontamination,
         "fitted": [asdict(one) for one in decided.fitted],
         **({"listed": decided.listed} if decided.listed else {}),
@@ -130,6 +131,7 @@ def decide(
     population = MeasuredColumns(measures / POPULATION) if (measures / POPULATION).exists() else measured
     sources, languages = (table[name].unify_dictionaries().combine_chunks() for name in NAMES)
     ledger = Ledger(ids, sources, languages)
+    del table
     places, names = sources.indices.to_numpy(), sources.dictionary.to_pylist()
     funnel = Funnel(ledger, measured["bytes"], places, names, config.accept_losses)
 
@@ -150,11 +152,11 @@ def decide(
     return Decided(ledger, funnel, measured, wanted, rules, fitted, decontaminated, listed)
 
 
-def _components(config: SelectConfig, measures: Path, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """`components` of the kept documents, by the bands that near-duplicates are (or would by default be) found by."""
+def _components(config: SelectConfig, measures: Path, kept: NDArray[np.int64], scratch: Scratch) -> NDArray[np.int64]:
+    """`components` of kept documents (rows), by the bands that near-duplicates are or would be found by."""
     signatures = np.load(measures / SIGNATURES, mmap_mode="r")
     shape = bands_of(config.near_duplicates or NearDuplicatesConfig(bands="auto"), signatures.shape[1])
-    return components(band_keys(signatures[kept], shape.bands, shape.rows))
+    return components(keys_of(signatures, kept, shape, scratch))
 
 
 def check_bands(config: SelectConfig, permutations: int) -> None:
@@ -257,13 +259,14 @@ def _kept(documents: Path, kept: NDArray[np.bool_], passages: Passages) -> Itera
         row += batch.num_rows
 
 
-def _languages(codes: NDArray[np.object_], kept: NDArray[np.bool_]) -> dict[str, int]:
+def _languages(languages: pa.DictionaryArray, kept: NDArray[np.bool_]) -> dict[str, int]:
     """Kept documents by language, the most frequent first; from the 21st on together, as `other`."""
-    names, counts = np.unique(codes[kept].astype(str), return_counts=True)
+    found = np.bincount(languages.indices.to_numpy()[kept], minlength=len(languages.dictionary))
+    names, counts = np.array(languages.dictionary.to_pylist())[found > 0], found[found > 0]
     order = np.lexsort((names, -counts))
-    found = dict(zip(names[order[:20]].tolist(), counts[order[:20]].tolist(), strict=True))
+    most = dict(zip(names[order[:20]].tolist(), counts[order[:20]].tolist(), strict=True))
     rest = int(counts[order[20:]].sum())
-    return found | ({"other": rest} if rest else {})
+    return most | ({"other": rest} if rest else {})
 
 
 def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64], cut: NDArray[np.int64]) -> Account:
@@ -278,15 +281,10 @@ def _account(kept: NDArray[np.bool_], sizes: NDArray[np.int64], cut: NDArray[np.
     ).check()
 
 
-def _by_source(
-    sources: NDArray[np.object_], kept: NDArray[np.bool_], sizes: NDArray[np.int64], cut: NDArray[np.int64]
-) -> dict[str, dict[str, int]]:
-    names = pc.unique(pa.array(sources)).sort().to_pylist()
-    return {
-        name: {
-            **_account(kept[sources == name], sizes[sources == name], cut[sources == name]).model_dump(
-                include={"documents_in", "documents_kept", "bytes_in", "bytes_kept"}
-            )
-        }
-        for name in names
-    }
+def _by_source(funnel: Funnel, kept: NDArray[np.bool_], cut: NDArray[np.int64]) -> dict[str, dict[str, int]]:
+    figures = {}
+    for name, place in sorted((name, place) for place, name in enumerate(funnel.names)):
+        own = funnel.sources == place
+        account = _account(kept[own], funnel.sizes[own], cut[own])
+        figures[name] = account.model_dump(include={"documents_in", "documents_kept", "bytes_in", "bytes_kept"})
+    return figures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
+from pipeline_config.rule_presets import steps
 from pipeline_config.selection import SelectConfig
 from tasks.runtime.artifact import LINEAGE, CleanCorpus, Corpus, InputFiles, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput, StageFailed
@@ -86,8 +87,12 @@ def select(
 
     measured = MeasureConfig.model_validate(measures.config)
     signature = measured.signature
-    for kind, how in (("relevance", "with its sources"), ("toxicity", "such as {kind: words}")):
-        if getattr(measured, kind) is None and any(rule.kind == kind for rule in config.rules):
+    for kind, how in (
+        ("relevance", "with its sources"),
+        ("toxicity", "such as {kind: words}"),
+        ("perplexity", "such as {}"),
+    ):
+        if getattr(measured, kind) is None and any(step.rule.kind == kind for step in steps(config.rules)):
             raise RefusedInput(f"select.rules: {kind} was not measured, measure.{kind} is null. Set it, {how}.")
     check_bands(config, signature.permutations)
     held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)

@@ -90,7 +90,7 @@ def find_near_duplicates(
     long = words[order] >= minimum_words
     short = _of_equal_signatures(order[~long & (words[order] > 0)], signatures, scratch)
     order = order[long]
-    buckets = fill_buckets(_keys(signatures, order, shape, scratch), scratch)
+    buckets = fill_buckets(keys_of(signatures, order, shape, scratch), scratch)
     shared = np.flatnonzero((buckets.slots >= 0).any(axis=1))
     order = order[shared]
     slots = np.take(buckets.slots, shared, axis=0, out=scratch.array((len(shared), shape.bands), np.int32))
@@ -140,7 +140,7 @@ def fill_buckets(keys: Hashes, scratch: Scratch) -> Buckets:
     return Buckets(slots, np.concatenate(counts), np.concatenate(bands))
 
 
-def _keys(signatures: Signatures, order: Offsets, shape: Bands, scratch: Scratch) -> Hashes:
+def keys_of(signatures: Signatures, order: Offsets, shape: Bands, scratch: Scratch) -> Hashes:
     """Band keys of documents in their order, (bands, M)."""
     keys = scratch.array((shape.bands, len(order)), np.uint64)
     by_row = np.argsort(order)  # a file is read from front to back
@@ -152,7 +152,7 @@ def _keys(signatures: Signatures, order: Offsets, shape: Bands, scratch: Scratch
 
 def _of_equal_signatures(order: Offsets, signatures: Signatures, scratch: Scratch) -> Offsets:
     """Those of short texts that may have the words of another: the same words have the same signature."""
-    keys = _keys(signatures, order, Bands(1, signatures.shape[1]), scratch)[0]
+    keys = keys_of(signatures, order, Bands(1, signatures.shape[1]), scratch)[0]
     _, same, counts = np.unique(keys, return_inverse=True, return_counts=True)
     found: Offsets = order[counts[same] > 1]
     return found

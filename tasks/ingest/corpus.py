@@ -98,9 +98,10 @@ def _documents(
 ) -> Iterator[pa.Table]:
     identity = Identity()
     total, before, count = sum(file.size for file in files.files), 0, 0
-    held: list[dict[str, Any]] = []
+    held: list[tuple[Any, ...]] = []
     for source, file in by_source(config.sources, files):
         inside = 0
+        named, mails = json.dumps(file.name), isinstance(format_of(source, file.name), Eml | Mbox)
         for row in rows(source, file):
             size = row.size if isinstance(row, Unreadable) else len(row.raw)
             inside += size
@@ -114,29 +115,32 @@ def _documents(
                 continue
             # What is cut: other columns, quotes, escapes; inserted: separators between joined columns.
             book(tallies[source.name], "kept", size, len(row.text.encode()))
-            if isinstance(format_of(source, file.name), Eml | Mbox):
+            if mails:
                 attachments[source.name] += row.columns["attachments"]
-            held.append(_document(document, source, file.name, row))
+            metadata = _metadata(source, named, row)
+            held.append((document, row.external_id, source.name, row.text, text_digest(row.text), metadata))
             if len(held) >= _BATCH:
                 count += len(held)
                 ctx.progress(before + min(inside, file.size), total, "bytes", note=f"{count} documents")
-                yield pa.Table.from_pylist(held, schema=SCHEMA)
+                yield _table(held)
                 held = []
         before += file.size
         ctx.progress(before, total, "bytes", note=f"{count + len(held)} documents")
-    yield pa.Table.from_pylist(held, schema=SCHEMA)
+    if held:
+        yield _table(held)
 
 
-def _document(identity: bytes, source: Source, file: str, row: Row) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"file": file, "line": row.line}
+def _metadata(source: Source, file: str, row: Row) -> str:
+    """A JSON object with sorted keys; `file` is JSON already."""
+    columns = ""
     if source.metadata:
         found = {column: cells(row.columns, column) for column in source.metadata}
-        metadata["columns"] = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
-    return {
-        "id": identity,
-        "external_id": row.external_id,
-        "source": source.name,
-        "text": row.text,
-        "text_digest": text_digest(row.text),
-        "metadata": json.dumps(metadata, sort_keys=True, ensure_ascii=True, default=str),
-    }
+        values = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+        columns = f'"columns": {json.dumps(values, sort_keys=True, default=str)}, '
+    return f'{{{columns}"file": {file}, "line": {row.line}}}'
+
+
+def _table(rows: list[tuple[Any, ...]]) -> pa.Table:
+    """A table of `SCHEMA` from rows of its values."""
+    columns = zip(*rows, strict=True)
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)], SCHEMA)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,8 +30,7 @@ from tasks.ingest.resolve import format_of
 from tasks.runtime.artifact import InputFile, InputFiles
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     line: int
     raw: bytes
     text: str
@@ -68,35 +66,29 @@ def rows(source: Source, file: InputFile) -> Iterator[Row | Unreadable]:
 
 def records(source: Source, file: InputFile) -> Iterator[Record | Unreadable]:
     options, limit = format_of(source, file.name), source.max_record_bytes
-    match options:
-        case Parquet() | Arrow():
-            yield from columnar.read(file.path, file.name, options.kind, limit)
-        case PlainText():
-            with opened(file.path, file.name) as content:
+    if isinstance(options, Parquet | Arrow):
+        yield from columnar.read(file.path, file.name, options.kind, limit)
+        return
+    with opened(file.path, file.name) as content:
+        match options:
+            case PlainText():
                 yield from plain.read(content, options, limit)
-        case Html():
-            with opened(file.path, file.name) as content:
+            case Html():
                 yield from html_page.read(content, limit)
-        case Eml():
-            with opened(file.path, file.name) as content:
+            case Eml():
                 yield from mail.read_one(content, limit)
-        case Mbox():
-            with opened(file.path, file.name) as content:
+            case Mbox():
                 yield from mail.read_many(content, limit)
-        case FrontMatter():
-            with opened(file.path, file.name) as content:
+            case FrontMatter():
                 yield from front_matter.read(content, limit)
-        case JsonLines():
-            with opened(file.path, file.name) as content:
+            case JsonLines():
                 yield from json_lines.read(content, limit)
-        case Json():
-            with opened(file.path, file.name) as content:
+            case Json():
                 yield from json_tree.read(content, options, limit)
-        case Csv():
-            with opened(file.path, file.name) as content:
+            case Csv():
                 yield from delimited.read(content, options, limit)
-        case _:
-            assert_never(options)
+            case _:
+                assert_never(options)
 
 
 def cells(columns: dict[str, Any], column: str) -> list[Any]:

@@ -59,3 +59,10 @@ def test_losses_are_accepted_of_steps_that_there_are() -> None:
     validated(select={"rules": rules, "accept_losses": ["language_2", "docs", "near"]})
     with pytest.raises(ValidationError, match="'language_3', which is no step of select: language, docs, language_2"):
         validated(select={"rules": rules, "accept_losses": ["language_3"]})
+
+
+@pytest.mark.parametrize("rule", [{"kind": "perplexity"}, {"kind": "preset", "name": "ccnet"}])
+def test_a_rule_on_perplexity_needs_its_measure(rule: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"measure\.perplexity is null"):
+        validated(select={"rules": [rule]}, measure={"perplexity": None})
+    validated(select={"rules": [{"kind": "characters", "minimum": 1}]}, measure={"perplexity": None})

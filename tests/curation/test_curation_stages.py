@@ -20,6 +20,7 @@ from tasks.curation import measure as measure_module
 from tasks.curation.decontamination import HeldOutTexts
 from tasks.curation.domain import read_rules
 from tasks.curation.fate import fate_of_document, fate_of_text, tell_fate
+from tasks.curation.measure import TABLE
 from tasks.curation.stage import clean, measure, select
 from tasks.runtime.errors import RefusedInput, StageFailed
 
@@ -375,3 +376,14 @@ def test_personal_data_is_counted_by_kind_and_masked_wherever_the_text_is_shown(
     name = reference(document_id("docs", b"0"))
     assert fate_of_document(name, made, cleaned, measures, corpus).excerpt.startswith("Ask <EMAIL> or <EMAIL>. ")
     assert fate_of_text("of me@acme.io only", cleaned, measures, corpus).excerpt == "of <EMAIL> only"
+
+
+def test_perplexity_need_not_be_measured(run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any):
+    cleaned = run_stage(clean, CleanConfig(edits=()), raw(("docs", [sentence(1), sentence(2)])))
+    measured = run_stage(measure, MeasureConfig(perplexity=None), cleaned, lid_model)
+    assert "bits_per_byte" not in pq.read_schema(measured.path / TABLE).names
+    assert not list((measured.path / "fitted").glob("perplexity*"))
+    corpus = run_stage(select, SelectConfig(rules=()), cleaned, measured, labels())
+    assert corpus.metrics["account"]["documents_kept"] == 2
+    with pytest.raises(RefusedInput, match="perplexity was not measured"):
+        run_stage(select, SelectConfig(), cleaned, measured, labels())

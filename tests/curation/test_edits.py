@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from pipeline_config.clean import Edit
-from tasks.curation.editing import apply, apply_all
+from tasks.curation.editing import apply, apply_all, apply_batch
 from tasks.curation.edits.edited import Edited
 
 
@@ -101,3 +101,24 @@ def test_a_document_of_one_repeated_character_takes_linear_time(kind: str, text:
     start = time.process_time()
     edit(text, kind=kind)
     assert time.process_time() - start < 3  # the square of the run would be minutes
+
+
+@given(
+    texts=st.lists(
+        st.one_of(
+            st.text(st.sampled_from("ab \n\t\r\x0b\x1c\x85\xa0\u2028\u200b\u3000\ufeff"), max_size=8),
+            st.text(max_size=5),
+        ),
+        max_size=4,
+    ),
+    max_empty_lines=st.sampled_from((0, 1, 2, 5000)),
+    collapse_spaces=st.booleans(),
+)
+def test_white_space_of_a_batch_is_tidied_as_that_of_each_text(
+    texts: list[str], max_empty_lines: int, collapse_spaces: bool
+):
+    config = TypeAdapter(Edit).validate_python(
+        {"kind": "whitespace", "max_empty_lines": max_empty_lines, "collapse_spaces": collapse_spaces}
+    )
+    one_by_one = [apply(config, text).text for text in texts]
+    assert [text for text, _ in apply_batch((config,), [""] * len(texts), texts)] == one_by_one

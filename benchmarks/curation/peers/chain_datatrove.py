@@ -48,7 +48,10 @@ def main() -> None:
     filtered = str(work / "filtered")
     steps = [
         JsonlReader(str(options.documents), glob_pattern="*.jsonl"),
-        FTFYFormatter(),
+        # The fixes of the product's `repair`.
+        FTFYFormatter(
+            unescape_html=False, fix_latin_ligatures=True, fix_character_width=True, remove_control_chars=False
+        ),
         language,
         GopherRepetitionFilter(),
         GopherQualityFilter(),

@@ -84,6 +84,17 @@ def sampled(
     held: dict[bytes, tuple[int, str]] = {}
     total = 0
     bound = b"\xff" * 17  # the first digest whose text does not fit any more; it only falls
+
+    def trim() -> None:
+        nonlocal held, total, bound
+        total = 0
+        for digest in sorted(held):
+            if total + held[digest][0] > limit:
+                bound = digest
+                break
+            total += held[digest][0]
+        held = {digest: text for digest, text in held.items() if digest < bound}
+
     for batch in batches:
         chosen = pc.less_equal(pc.binary_length(batch["text"]), limit)
         if sources:
@@ -95,13 +106,9 @@ def sampled(
             if digest < bound and digest not in held:
                 held[digest] = size, rows["text"][at].as_py()
                 total += size
-        if total > limit:
-            total = 0
-            for bound in sorted(held):
-                if total + held[bound][0] > limit:
-                    break
-                total += held[bound][0]
-            held = {digest: text for digest, text in held.items() if digest < bound}
+        if total > 1.25 * limit:  # not at every batch: to sort what is held costs more than the batch
+            trim()
+    trim()
     return [held[digest][1] for digest in sorted(held)]
 
 

@@ -34,6 +34,7 @@ class CrossFitted:
         data = [text.encode() for text in texts]
         fold = folds(components(keys), np.array([len(text) for text in data], np.int64))
         zero, one = ([data[at] for at in np.flatnonzero(fold == own)] for own in (0, 1))
+        assert config.perplexity
         order = config.perplexity.order
         return CrossFitted((Model.fit(zero, order), Model.fit(one, order)), Seen.of(keys, fold))
 
@@ -50,12 +51,14 @@ class CrossFitted:
 
 
 def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
-    """Train the models on a sample of the documents, and save them to `folder`.
+    """Train the models on a sample of the documents, and save them to `folder`; none where they are not wanted.
 
     Raises:
         RefusedInput: the reference sources have no text.
     """
     settings = config.perplexity
+    if settings is None:
+        return
     texts = sampled(iter_documents(documents, COLUMNS, ROWS), 2 * settings.sample_bytes, settings.reference)
     if settings.reference and not texts and count_documents(documents):
         raise RefusedInput(
@@ -65,8 +68,11 @@ def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
     CrossFitted.fit(config, texts).save(folder)
 
 
-def measure(models: CrossFitted, texts: Texts, signatures: Signatures) -> Columns:
-    """Column `bits_per_byte` of texts: each by a model that did not see it. An empty text has 0."""
+def measure(models: CrossFitted | None, texts: Texts, signatures: Signatures) -> Columns:
+    """Column `bits_per_byte` of texts: each by a model that did not see it. An empty text has 0. No column without
+    models."""
+    if models is None:
+        return {}
     data, borders = buffers(arrow(texts))
     scorer = models.seen.scorer(signatures)
     bits = np.zeros(len(scorer))
