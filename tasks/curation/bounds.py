@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline_config.selection import (
+from pipeline_config.rules import (
     AlphabeticWordsRule,
     BulletLinesRule,
     CharactersRule,

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.rule_presets import Step
-from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRule, SelectConfig, ToxicityRule
+from pipeline_config.rules import LanguageRule, PerplexityRule, RelevanceRule, ToxicityRule
+from pipeline_config.selection import SelectConfig
 from tasks.corpus.document import documents_at, read_documents, reference, shards, text_digest
 from tasks.corpus.redaction.settings import masked
 from tasks.curation.decontamination import HeldOutTexts

@@ -6,7 +6,7 @@ from typing import assert_never
 
 import numpy as np
 
-from pipeline_config.selection import (
+from pipeline_config.rules import (
     AlphabeticWordsRule,
     BulletLinesRule,
     CharactersRule,

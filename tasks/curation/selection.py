@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline_config.rule_presets import Step, steps
-from pipeline_config.selection import MODEL_RULES, NearDuplicatesConfig, SelectConfig
+from pipeline_config.rules import MODEL_RULES
+from pipeline_config.selection import NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
 from tasks.corpus.document import (
     iter_documents,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pipeline_config.clean import CleanConfig, Edit
-from pipeline_config.selection import Rule
+from pipeline_config.rules import Rule
 from tasks.corpus.redaction.settings import masked
 from tasks.report.charts.bar import bar
 from tasks.report.difference import side_by_side
