@@ -90,15 +90,9 @@ def _reported(step: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _cut(one: dict[str, Any], document: dict[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
     """One of the longest passages that are cut, or would be, where it stands."""
-    data, stop = document["text"].encode(), one["start"] + one["bytes"]
-    before, passage, after = (
-        masked(part.decode("utf-8", "ignore"), edits)
-        for part in (
-            data[max(0, one["start"] - AROUND) : one["start"]],
-            data[one["start"] : stop],
-            data[stop:][:AROUND],
-        )
-    )
+    data, start, stop = document["text"].encode(), one["start"], one["start"] + one["bytes"]
+    parts = data[max(0, start - AROUND) : start], data[start:stop], data[stop : stop + AROUND]
+    before, passage, after = (masked(part.decode("utf-8", "ignore"), edits) for part in parts)
     return {
         "id": _id(one["document"]).hex(),
         "source": document["source"],
