@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,26 +92,36 @@ def write_documents(folder: Path, documents: pa.Table | Iterable[pa.Table | pa.R
 def write_sorted(folder: Path, documents: Iterable[pa.Table], size: int) -> int:
     """`write_documents` for documents that come in the order of their ids and have `size` bytes of text in all.
 
-    The files are the same; one shard at a time is held in memory and nothing is spilt.
+    The files are the same; nothing is spilt, and two shards are held in memory: one is written while the next comes.
 
     Raises:
         AssertionError: they come in another order, or two have one id.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    bits, shard, written = _shard_bits(size), 0, 0
-    held: list[pa.Table] = []
+    bits, written = _shard_bits(size), 0
+    with ThreadPoolExecutor(1) as thread:
+        writing: Future[int] | None = None
+        for shard, table in enumerate(_by_shard(documents, bits)):
+            written += writing.result() if writing else 0
+            writing = thread.submit(_write_shard, folder, shard, bits, table)
+            del table  # while the next one is put together
+        return written + (writing.result() if writing else 0)
+
+
+def _by_shard(documents: Iterable[pa.Table], bits: int) -> Iterator[pa.Table]:
+    """Documents that come in the order of their ids, cut into shards, the empty ones among them."""
+    shard = 0
+    held = [SCHEMA.empty_table()]
     for table in documents:
         rest = table
         while shard + 1 < 1 << bits and len(rest) and _leading(rest.slice(len(rest) - 1), 0)[0] >= _border(shard, bits):
             ends = int(np.searchsorted(_leading(rest, 0), _border(shard, bits)))
-            held.append(rest.slice(0, ends))
-            written += _write_shard(folder, shard, bits, pa.concat_tables([SCHEMA.empty_table(), *held]))
-            held, rest, shard = [], rest.slice(ends), shard + 1
+            yield pa.concat_tables([*held, rest.slice(0, ends)])
+            held, rest, shard = [SCHEMA.empty_table()], rest.slice(ends), shard + 1
         held.append(rest)
-    for last in range(shard, 1 << bits):
-        written += _write_shard(folder, last, bits, pa.concat_tables([SCHEMA.empty_table(), *held]))
-        held = []
-    return written
+    yield pa.concat_tables(held)
+    for _ in range(shard + 1, 1 << bits):
+        yield SCHEMA.empty_table()
 
 
 def _shard_bits(size: int) -> int:

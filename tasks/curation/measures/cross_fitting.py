@@ -19,8 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pipeline_config.measure import SignatureConfig
 from tasks.dedup import kernels
@@ -127,6 +125,9 @@ def band_hashes(signatures: Signatures) -> Hashes:
 
 def components(keys: Hashes) -> NDArray[np.int64]:
     """The near-duplicate component of each text (N,): linked are texts that share a key, of keys (N, bands)."""
+    from scipy.sparse import coo_array  # a fifth of a second that workers, which only apply, need not spend
+    from scipy.sparse.csgraph import connected_components
+
     left, right = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for column in keys.T:
         order = np.argsort(column)  # any order of equal ones links the same texts

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +35,11 @@ class CrossFitted:
         keys = band_hashes_of(config.signature, texts)
         data = [text.encode() for text in texts]
         fold = folds(components(keys), np.array([len(text) for text in data], np.int64))
-        zero, one = ([data[at] for at in np.flatnonzero(fold == own)] for own in (0, 1))
+        parts = [[data[at] for at in np.flatnonzero(fold == own)] for own in (0, 1)]
         assert config.perplexity
-        order = config.perplexity.order
-        return CrossFitted((Model.fit(zero, order), Model.fit(one, order)), Seen.of(keys, fold))
+        with ThreadPoolExecutor(2) as threads:  # NumPy sorts without holding the interpreter
+            zero, one = threads.map(partial(Model.fit, order=config.perplexity.order), parts)
+        return CrossFitted((zero, one), Seen.of(keys, fold))
 
     def save(self, folder: Path) -> None:
         for fold, model in enumerate(self.models):
