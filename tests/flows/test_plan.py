@@ -19,9 +19,9 @@ def node(name: str, *, action: str = "reuse", documents: int = 0) -> Any:
 @pytest.mark.parametrize(
     ("overrides", "each"),
     [
-        ((), 201 + 40 + 12 * 14),
-        (("select.near_duplicates.bands=28",), 201 + 40 + 12 * 28),
-        (("select.near_duplicates=null",), 201),
+        ((), 192 + 40 + 12 * 14),
+        (("select.near_duplicates.bands=28",), 192 + 40 + 12 * 28),
+        (("select.near_duplicates=null",), 192),
     ],
 )
 def test_the_memory_of_select_is_said_before_it_runs(tmp_path: Any, overrides: tuple[str, ...], each: int) -> None:
