@@ -11,7 +11,7 @@ from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
 
-@stage("clean", version=2, incremental=True)
+@stage("clean", version=3, incremental=True)
 def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     """Edit every document and count every byte cut or inserted. A document of which nothing is left is dropped."""
     from tasks.curation.clean import run
@@ -56,7 +56,7 @@ def measure(
     return ctx.finish(Measures, metrics=summary(ctx.out))
 
 
-@stage("select", version=2)
+@stage("select", version=3)
 def select(
     ctx: Context,
     config: SelectConfig,
