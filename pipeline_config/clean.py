@@ -101,6 +101,9 @@ class RepeatedLinesConfig(EditSection):
     """Shorter lines stay, however often they stand. Whitespace-delimited words."""
     edges: int = Field(default=10, ge=0)
     """Only among so many first and so many last lines of a document that are not empty; 0: anywhere."""
+    keep: Literal["first", "none"] = "first"
+    """`first`: one document keeps its first occurrence, that whose text (as it comes to this edit) has the lowest hash,
+    whatever the order; documents with one and the same text all keep theirs. `none`: every occurrence goes."""
     max_share: float = Field(default=0.5, gt=0, le=1)
     """A document of which more than this share of bytes would go stays as it is."""
     report_only: bool = True

@@ -119,9 +119,7 @@ def test_the_prompt_of_a_benchmark_is_boilerplate():
     """30 words before 60 of each record's own: 18 of 78 runs. Records that share no more do not belong together."""
     prompt = sentence(0, 30)
     records = [f"{prompt} {sentence(seed, 60)}" for seed in range(1, 13)]
-    index = index_held_out(
-        records, [NONE] * 12, size=13, minimum_words=5, boilerplate_groups=10, shingle_size=5
-    )
+    index = index_held_out(records, [NONE] * 12, size=13, minimum_words=5, boilerplate_groups=10, shingle_size=5)
     assert index.boilerplate == 18
     assert index.gram_counts.tolist() == [60] * 12
 
