@@ -107,7 +107,7 @@ def test_what_stands_in_more_than_ten_groups_is_boilerplate():
 
 
 def test_a_passage_of_many_questions_is_no_boilerplate():
-    """As in SQuAD: 12 records of one passage (138 of 168 runs of 13 words), which more than 10 groups would make one."""
+    """As in SQuAD: 12 records of one passage (138 of 168 runs of 13 words); as 12 groups they would make one."""
     passage = sentence(0, 150)
     squad = [f"{passage} {sentence(seed, 30)}" for seed in range(1, 13)]
     others = [sentence(seed, 180) for seed in range(20, 40)]
