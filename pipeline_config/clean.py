@@ -132,8 +132,8 @@ class PiiConfig(EditSection):
     """What is replaced. Where two overlap, that which fewer random numbers satisfy counts."""
     placeholder: Placeholder = "<{kind}>"
     """What is written instead; `{kind}` becomes the kind in capitals. It begins with one of
-    `< [ { # * |`, ends with one of `> ] } # * |`, and has at most 32 characters between, no digits and no @, so that it is never
-    taken for a hit."""
+    `< [ { # * |`, ends with one of `> ] } # * |`, and has at most 32 characters between, no digits and no @, so that it
+    is never taken for a hit."""
     phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "IN", "SE")
     """Countries (ISO 3166, two letters) whose own way of writing telephone numbers is known, behind a word such as
     `phone`; North American numbers are known without one when US or CA is among them. Numbers with + always are."""
@@ -149,8 +149,8 @@ class SecretsConfig(EditSection):
     """What is replaced."""
     placeholder: Placeholder = "<{kind}>"
     """What is written instead; `{kind}` becomes the kind in capitals. It begins with one of
-    `< [ { # * |`, ends with one of `> ] } # * |`, and has at most 32 characters between, no digits and no @, so that it is never
-    taken for a hit."""
+    `< [ { # * |`, ends with one of `> ] } # * |`, and has at most 32 characters between, no digits and no @, so that it
+    is never taken for a hit."""
     min_entropy: float = Field(default=3.0, ge=0)
     """Bits per character, at least, of a value that is assigned to a password, token or key."""
 

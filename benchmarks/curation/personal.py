@@ -32,7 +32,7 @@ def grouped(number: str, sizes: tuple[int, ...], separator: str) -> str:
 
 
 def typeset(rng: random.Random, written: str) -> str:
-    """One in three with spaces and hyphens of typesetting: no-break, narrow no-break, thin; no-break hyphen, en dash."""
+    """One in three typeset: no-break, narrow no-break or thin spaces; hyphen, no-break hyphen or en dash."""
     if rng.randrange(3):
         return written
     return written.replace(" ", rng.choice("\u00a0\u202f\u2009")).replace("-", rng.choice("\u2010\u2011\u2013"))

@@ -217,7 +217,7 @@ def test_masked_shows_no_secret_whatever_the_source():
 
 def test_precision_and_recall_on_a_small_generated_set():
     """Floors: 0.95 where a check digit or a published form decides; numbering plans of telephones hold so many of
-    all numbers that dotted versions pass for North American ones, and one assigned password in twenty is like a name."""
+    all numbers that dotted versions pass for North American ones; one assigned password in twenty is like a name."""
     by_kind, _ = scores(30, seed=7)
     assert len(by_kind) == 33
     for kind, score in by_kind.items():

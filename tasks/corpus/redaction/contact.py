@@ -56,10 +56,11 @@ _SMALL = 20
 """A number with no part above this looks like a version; of random addresses 1 in 20 000 does. One that begins with no
 more is a version behind a name: libc 2.31.0.21."""
 _WORD_BEFORE = re.compile(r"([A-Za-z][A-Za-z0-9_+.-]*)[ \t]\Z")
-_NO_NAMES = frozenset(
-    "a an and are as at be but by for from if in is it not of on or over that the then this to via was were when where"
-    " which while with host hosts peer client remote source destination target node router proxy subnet network route"
-    " cidr connect connected connecting login".split()
+_NO_NAMES = re.compile(
+    r"(?:a|an|and|are|as|at|be|but|by|for|from|if|in|is|it|not|of|on|or|over|that|the|then|this|to|via|was|"
+    r"were|when|where|which|while|with|host|hosts|peer|client|remote|source|destination|target|node|router|"
+    r"proxy|subnet|network|route|cidr|connect|connected|connecting|login)",
+    re.ASCII | re.IGNORECASE,
 )
 """Words that an address stands behind, and no version."""
 
@@ -106,7 +107,7 @@ def _ipv4(match: re.Match[str], private: bool) -> Span | None:
     if inside or _ADDRESS_BEFORE.search(ahead):
         return match.span()
     word = _WORD_BEFORE.search(ahead)
-    version = parts[0] <= _SMALL and word and word[1].lower() not in _NO_NAMES
+    version = parts[0] <= _SMALL and word and not _NO_NAMES.fullmatch(word[1])
     return match.span() if max(parts) > _SMALL and not version else None
 
 
