@@ -101,6 +101,9 @@ class RepeatedLinesConfig(EditSection):
     """Shorter lines stay, however often they stand. Whitespace-delimited words."""
     edges: int = Field(default=10, ge=0)
     """Only among so many first and so many last lines of a document that are not empty; 0: anywhere."""
+    keep: Literal["first", "none"] = "first"
+    """`first`: one document keeps its first occurrence, that whose text (as it comes to this edit) has the lowest hash,
+    whatever the order; documents with one and the same text all keep theirs. `none`: every occurrence goes."""
     max_share: float = Field(default=0.5, gt=0, le=1)
     """A document of which more than this share of bytes would go stays as it is."""
     report_only: bool = True
@@ -115,10 +118,12 @@ PiiKind = Literal[
 ]  # fmt: skip
 SecretKind = Literal[
     "private_key", "aws_access_key", "github_token", "gitlab_token", "slack_token", "google_api_key", "stripe_key",
-    "npm_token", "pypi_token", "sk_key", "jwt", "url_password", "assigned_secret",
+    "google_oauth_token", "huggingface_token", "sendgrid_key", "digitalocean_token", "docker_token", "npm_token",
+    "pypi_token", "sk_key", "jwt", "url_password", "assigned_secret",
 ]  # fmt: skip
-Placeholder = Annotated[str, Field(pattern=r"^[<\[{#*|][^0-9@]*[>\]}#*|]$")]
-"""Within brackets or other marks and without digits and @: no placeholder is taken for a hit or for a part of one."""
+Placeholder = Annotated[str, Field(pattern=r"^[<\[{#*|][^0-9@]{0,32}[>\]}#*|]$")]
+"""Within brackets or other marks, short and without digits and @: no placeholder is taken for a hit or for a part of
+one."""
 
 
 class PiiConfig(EditSection):
@@ -129,7 +134,8 @@ class PiiConfig(EditSection):
     """What is replaced. Where two overlap, that which fewer random numbers satisfy counts."""
     placeholder: Placeholder = "<{kind}>"
     """What is written instead; `{kind}` becomes the kind in capitals. It begins with one of
-    `< [ { # * |`, ends with one of `> ] } # * |` and has no digits and no @, so that it is never taken for a hit."""
+    `< [ { # * |`, ends with one of `> ] } # * |`, and has at most 32 characters between, no digits and no @, so that it
+    is never taken for a hit."""
     phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "IN", "SE")
     """Countries (ISO 3166, two letters) whose own way of writing telephone numbers is known, behind a word such as
     `phone`; North American numbers are known without one when US or CA is among them. Numbers with + always are."""
@@ -145,7 +151,8 @@ class SecretsConfig(EditSection):
     """What is replaced."""
     placeholder: Placeholder = "<{kind}>"
     """What is written instead; `{kind}` becomes the kind in capitals. It begins with one of
-    `< [ { # * |`, ends with one of `> ] } # * |` and has no digits and no @, so that it is never taken for a hit."""
+    `< [ { # * |`, ends with one of `> ] } # * |`, and has at most 32 characters between, no digits and no @, so that it
+    is never taken for a hit."""
     min_entropy: float = Field(default=3.0, ge=0)
     """Bits per character, at least, of a value that is assigned to a password, token or key."""
 

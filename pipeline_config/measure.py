@@ -17,7 +17,8 @@ class LanguageConfig(Section):
     windows: int = Field(default=3, ge=1)
     """Windows of a text, from its start to its end; 1 = its start alone."""
     characters: int = Field(default=500, ge=1)
-    """Characters of a window at most; a shorter text is read at once."""
+    """Characters of a window at most; a shorter text is read at once, and is never called mixed: that takes two
+    windows, and what a window of a few words is taken for is often wrong."""
     min_confidence: Share = 0.5
     """Below this confidence of the windows together the whole text is read; so it is when two windows name different
     languages, each with this confidence at least: then it is a mixed text."""

@@ -1,8 +1,8 @@
 """Published rules with their exact thresholds, and the steps that a list of rules and presets comes to.
 
-- `c4` (Raffel et al. 2020, section 2.2, arXiv:1910.10683): at least 5 sentences, no curly brace, no lorem ipsum, no
-  word of over 1 000 characters. Terminal punctuation, 3 words a line and lines about JavaScript or policies are the
-  edit `drop_lines`.
+- `c4` (Raffel et al. 2020, section 2.2, arXiv:1910.10683): at least 5 sentences, no curly brace, no lorem ipsum.
+  What C4 does to lines (terminal punctuation, 3 words a line, no word of over 1 000 characters, no JavaScript) is the
+  edit `c4_lines`: the document stays.
 - `gopher_quality` (Rae et al. 2021, table A1, arXiv:2112.11446): 50 to 100 000 words; mean word length 3 to 10; `#` and
   ellipses per word at most 0.1; bullet lines at most 0.9, lines that end with an ellipsis 0.3; words with a letter at
   least 0.8; at least 2 of {the, be, to, of, and, that, have, with}.
@@ -34,7 +34,6 @@ from pipeline_config.rules import (
     EllipsisLinesRule,
     LanguageRule,
     LinePunctuationRule,
-    LongestWordRule,
     LoremIpsumRule,
     MeanWordLengthRule,
     NewlinesRule,
@@ -55,7 +54,6 @@ C4: tuple[Rule, ...] = (
     SentencesRule(kind="sentences", minimum=5),
     CurlyBracesRule(kind="curly_braces", maximum=0),
     LoremIpsumRule(kind="lorem_ipsum"),
-    LongestWordRule(kind="longest_word", maximum=1000),
 )
 
 GOPHER_QUALITY: tuple[Rule, ...] = (

@@ -71,6 +71,13 @@ CREDENTIALS: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
         )
     ),
     "google_api_key": _plain(lambda rng: f"AIza{token(rng, 35, URL_SAFE)}"),
+    "google_oauth_token": _plain(lambda rng: f"ya29.a0{token(rng, rng.choice([60, 160, 210]), URL_SAFE)}"),
+    "huggingface_token": _plain(lambda rng: f"hf_{''.join(rng.choices(string.ascii_letters, k=34))}"),
+    "sendgrid_key": _plain(lambda rng: f"SG.{token(rng, 22, URL_SAFE)}.{token(rng, 43, URL_SAFE)}"),
+    "digitalocean_token": _plain(lambda rng: f"do{rng.choice('opr')}_v1_{token(rng, 64, '0123456789abcdef')}"),
+    "docker_token": _plain(
+        lambda rng: rng.choice([f"dckr_pat_{token(rng, 27, URL_SAFE)}", f"dckr_oat_{token(rng, 32, URL_SAFE)}"])
+    ),
     "stripe_key": _plain(lambda rng: f"{rng.choice(['sk', 'rk'])}_{rng.choice(['live', 'test'])}_{token(rng, 24)}"),
     "npm_token": _plain(lambda rng: f"npm_{token(rng, 36)}"),
     "pypi_token": _plain(lambda rng: f"pypi-AgEIcHlwaS5vcmc{token(rng, 150, URL_SAFE)}"),
@@ -123,6 +130,12 @@ LOOKALIKES: dict[str, Callable[[random.Random], str]] = {
             "eyJ is how JWTs begin",
             "pypi-attestations",
             "github_pat_ prefix",
+            "hf_hub_download_with_a_name_of_thirty_four",
+            f"hf_{'x' * 34}",
+            "SG.xxxxxxxx.yyyyyyyy",
+            "dop_v1_your_token_of_sixty_four_characters",
+            "ya29.xxxxxxxxxxxxxxxxxxxxxxxx",
+            "dckr_pat_your-own-access-token-goes-here-please",
         ]
     ),
     "public key": lambda rng: rng.choice(

@@ -17,6 +17,11 @@ def version(rng: random.Random, parts: int = 4) -> str:
     return ".".join(str(rng.choice([rng.randrange(20), rng.randrange(256)])) for _ in range(parts))
 
 
+PROGRAMS = ("libc", "log4j", "Tomcat", "Windows NT", "(Chromium", "Oracle Database", "driver of NVIDIA", "jackson-core")
+_SMALL = 20
+"""Releases of programs seldom begin with more."""
+
+
 def _day(rng: random.Random, gap: str) -> str:
     return f"20{rng.randrange(10, 30)}{gap}{rng.randrange(1, 13):02d}{gap}{rng.randrange(1, 29):02d}"
 
@@ -38,6 +43,7 @@ NEGATIVES: dict[str, Make] = {
             f"release {version(rng, 3)}-rc{rng.randrange(9)}",
             f"needs >= {version(rng)}",
             f"fixed in {version(rng)}",
+            f"{rng.choice(PROGRAMS)} {rng.randrange(_SMALL + 1)}.{version(rng, 3)}",
         ]
     ),
     "section": lambda rng: rng.choice(

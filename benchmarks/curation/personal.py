@@ -31,6 +31,13 @@ def grouped(number: str, sizes: tuple[int, ...], separator: str) -> str:
     return separator.join(parts)
 
 
+def typeset(rng: random.Random, written: str) -> str:
+    """One in three typeset: no-break, narrow no-break or thin spaces; hyphen, no-break hyphen or en dash."""
+    if rng.randrange(3):
+        return written
+    return written.replace(" ", rng.choice("\u00a0\u202f\u2009")).replace("-", rng.choice("\u2010\u2011\u2013"))
+
+
 def until(make: Make, holds: Callable[[str], bool]) -> Make:
     """The first that holds."""
 
@@ -168,7 +175,7 @@ def _of(name: str) -> Callable[[str], bool]:
 # Kind: (maker, words that name it, whether it is known without one)
 PERSONAL: dict[str, tuple[Make, tuple[str, ...], bool]] = {
     "email": (_email, ("Mail", "Contact:", "<", "author =", "From:"), True),
-    "ip_address": (_public_ip, ("IP", "Connection from", "client=", "http://", "host"), True),
+    "ip_address": (_public_ip, ("IP", "Connection from", "client=", "http://", "host", "Ban", "visitor"), True),
     "card": (_card, ("Card", "Visa/MC:", "PAN", "paid with"), True),
     "iban": (_iban, ("IBAN", "Konto:", "transfer to"), True),
     "us_ssn": (

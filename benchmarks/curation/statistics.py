@@ -6,8 +6,6 @@ Both read the same Parquet files, in one process each. datatrove is given the wo
 which cost it less than its own, and computes every statistic (no filter stops early); beside that stand the filters as
 they come, with its own words, each document until one drops it. Agreement is that of verdicts, rule by rule, with the
 published thresholds, over at least 20 000 documents; there it is given lines without white space at their ends, too.
-
-`longest_word` has no counterpart: datatrove drops lines with such words, and no documents.
 """
 
 from __future__ import annotations

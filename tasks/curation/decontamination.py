@@ -34,24 +34,23 @@ class HeldOutTexts:
     ids: list[bytes]
     texts: list[str]
     groups: list[int]
+    """`NONE` for benchmarks: nothing says which of their records belong together."""
     splits: list[str]
     """`validation`, `test`, or `benchmark NAME`."""
 
     @staticmethod
     def read(folder: Path, benchmarks: Path | None = None) -> HeldOutTexts:
-        """From a `DatasetDict` on disk (columns id in hex, text, group), and of documents, each its own group."""
+        """From a `DatasetDict` on disk (columns id in hex, text, group), and of documents."""
         rows = [
             (row, split)
             for split in ("validation", "test")
             for row in _labelled(folder / split, ["id", "text", "group"])
         ]
         named = read_documents(benchmarks, ["id", "source", "text"]).to_pylist() if benchmarks else []
-        groups = [row["group"] for row, _ in rows]
-        first = max(groups, default=-1) + 1
         return HeldOutTexts(
             ids=[bytes.fromhex(row["id"]) for row, _ in rows] + [row["id"] for row in named],
             texts=[row["text"] for row, _ in rows] + [row["text"] for row in named],
-            groups=groups + list(range(first, first + len(named))),
+            groups=[row["group"] for row, _ in rows] + [NONE] * len(named),
             splits=[split for _, split in rows] + [f"benchmark {row['source']}" for row in named],
         )
 

@@ -120,6 +120,20 @@ def test_the_ledger_gives_value_threshold_and_match(road: Callable[..., SimpleNa
     assert (rows[None]["decision"], rows[None]["reason"], rows[None]["value"]) == ("kept", None, None)
 
 
+def test_a_passage_that_a_benchmark_asks_many_questions_of_is_left_out(
+    run_stage: Any, raw: Any, labels: Any, lid_model: Any
+):
+    """12 records of one passage are not 12 groups that share a boilerplate."""
+    passage = " ".join(f"word{number}" for number in range(150))
+    benchmarks = raw(("exam", [f"{passage} question {seed} about {seed * 7} things" for seed in range(12)]))
+    cleaned = run_stage(clean, CleanConfig(), raw(("docs", [f"before it {passage} and after it", "nothing like it"])))
+    measured = run_stage(measure, MeasureConfig(), cleaned, lid_model)
+    selected = run_stage(select, SelectConfig(rules=()), cleaned, measured, labels(), benchmarks)
+    found = {row["id"]: row["reason"] for row in pq.read_table(selected.path / "ledger.parquet").to_pylist()}
+    assert found[document_id("docs", b"0")] == "leak: holds n-grams of a benchmark exam text"
+    assert found[document_id("docs", b"1")] is None
+
+
 def test_what_holds_a_benchmark_text_is_left_out_and_the_cost_of_other_shares_is_told(
     run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
 ):

@@ -62,30 +62,43 @@ def test_c4_says_why_and_counts() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(st.sets(st.sampled_from([0, 1, 2, 1 << 63, (1 << 64) - 1, 1 << 32, 77]), max_size=5), max_size=20),
+    st.lists(
+        st.tuples(
+            st.integers(0, (1 << 64) - 1),
+            st.sets(st.sampled_from([0, 1, 2, 1 << 63, (1 << 64) - 1, 1 << 32, 77]), max_size=5),
+        ),
+        max_size=20,
+    ),
     st.integers(1, 4),
     st.integers(1, 6),
 )
 def test_counts_are_those_of_a_counter_whatever_fits_in_memory(
-    tmp_path_factory: Any, documents: list[set[int]], least: int, run_keys: int
+    tmp_path_factory: Any, documents: list[tuple[int, set[int]]], least: int, run_keys: int
 ) -> None:
-    expected = {key: count for key, count in Counter(k for keys in documents for k in keys).items() if count >= least}
+    counts = Counter(key for _, keys in documents for key in keys)
+    expected = {key: count for key, count in counts.items() if count >= least}
     for given_order in (documents, documents[::-1]):
         found = line_frequencies.fit(given_order, least, tmp_path_factory.mktemp("runs"), run_keys)
         assert dict(zip(found.keys.tolist(), found.counts.tolist(), strict=True)) == expected
         assert found.keys.tolist() == sorted(expected)
+        firsts = [min(text for text, keys in documents if key in keys) for key in sorted(expected)]
+        assert found.firsts.tolist() == firsts
     for key in (0, 5, 1 << 63, (1 << 64) - 1):
-        assert found.documents(key) == expected.get(key, 0)
+        at = found.place(key)
+        assert (0 if at is None else found.counts[at]) == expected.get(key, 0)
 
 
 def test_what_was_fitted_is_read_back(tmp_path: Path) -> None:
-    one = line_frequencies.Frequencies(np.array([3, 1 << 63], np.uint64), np.array([10, 12], np.int64))
-    other = line_frequencies.Frequencies(np.array([4], np.uint64), np.array([99], np.int64))
+    one = line_frequencies.Frequencies(
+        np.array([3, 1 << 63], np.uint64), np.array([10, 12], np.int64), np.array([5, 1 << 63], np.uint64)
+    )
+    other = line_frequencies.Frequencies(np.array([4], np.uint64), np.array([99], np.int64), np.array([6], np.uint64))
     line_frequencies.write(tmp_path / "f.parquet", {2: one, 0: other})
     found = line_frequencies.read(tmp_path / "f.parquet")
     assert sorted(found) == [0, 2]
     assert found[2].keys.tolist() == [3, 1 << 63]
     assert found[0].counts.tolist() == [99]
+    assert found[2].firsts.tolist() == [5, 1 << 63]
 
 
 # --- what goes ---
@@ -141,21 +154,40 @@ def test_a_repeated_line_goes_unless_guarded(
     assert apply(edit, text, "another source", frequencies).text == text
 
 
-def test_a_corpus_loses_its_notices_and_tells_so(run_stage: Any, raw: Any) -> None:
+def test_one_document_keeps_its_first_of_a_line_that_repeats(tmp_path: Path) -> None:
+    """Whatever the order of the documents; in the others, and further down in its own, the line goes."""
+    texts = [f"{NOTICE}\n{BODY[n]}\n{BODY[n + 1]}\n{NOTICE}\n{BODY[n + 2]}" for n in range(10)]
+    without = ["\n".join(BODY[n : n + 3]) for n in range(10)]
+    found = []
+    for name, order in (("runs", texts), ("backwards", texts[::-1])):
+        edit = config(max_share=1)
+        frequencies = fitted(edit, order, tmp_path / name)
+        found.append([apply(edit, text, "s", frequencies).text for text in texts])
+    assert found[0] == found[1]
+    holder = [at for at in range(10) if found[0][at] != without[at]]
+    assert [found[0][at] for at in holder] == [f"{NOTICE}\n{without[at]}" for at in holder]
+    assert len(holder) == 1
+    none = config(max_share=1, keep="none")
+    assert [apply(none, text, "s", frequencies).text for text in texts] == without
+
+
+@pytest.mark.parametrize("keep", ["first", "none"])
+def test_a_corpus_loses_its_notices_and_tells_so(run_stage: Any, raw: Any, keep: str) -> None:
     def pages(notice: str) -> list[str]:
         return [f"<p>{notice}</p><p>Page {n} says {n * n} and that is all there is to it.</p>" for n in range(12)]
 
-    edits = [{"kind": "html"}, {"kind": "repeated_lines", "report_only": False}, {"kind": "whitespace"}]
+    edits = [{"kind": "html"}, {"kind": "repeated_lines", "report_only": False, "keep": keep}, {"kind": "whitespace"}]
     settings = CleanConfig.model_validate({"edits": edits})
     sources = ("web", pages(NOTICE)), ("notes", pages("Only said in eight or nine notes")[:9])
     artifact = run_stage(clean, settings, raw(*sources))
     again = run_stage(clean, settings, raw(*sources, backwards=True))
     assert artifact.digest == again.digest
     texts = {row["text"]: row["source"] for row in read_documents(artifact.path / "documents").to_pylist()}
-    assert texts["Page 3 says 9 and that is all there is to it."] == "web"
+    assert sum(text.startswith("Page") for text in texts) == (11 if keep == "first" else 12)
     assert texts["Only said in eight or nine notes\n\nPage 3 says 9 and that is all there is to it."] == "notes"
-    assert not any(NOTICE in text for text in texts)
+    left = [text for text in texts if NOTICE in text]
+    assert len(left) == (keep == "first")
     Account(**artifact.metrics["account"]).check()
-    assert artifact.metrics["edits"][1]["cut"] == 12 * len(f"{NOTICE}\n")
+    assert artifact.metrics["edits"][1]["cut"] == (12 - len(left)) * len(f"{NOTICE}\n")
     fitted_rows = pq.read_table(artifact.path / "line_frequencies.parquet").to_pylist()
     assert [(row["position"], row["documents"]) for row in fitted_rows] == [(1, 12)]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.dedup.containment import NONE, find_leaks, index_held_out
 
+NOT_TOLD = 100
 WORDS = st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join)
 
 
@@ -20,10 +21,22 @@ def shingle_set(text: str, size: int) -> set[tuple[str, ...]]:
     return grams(text, size) or {tuple(text.split())}
 
 
+def told_groups(own: list[set[tuple[str, ...]]], groups: list[int]) -> list[int]:
+    """Groups with those that are not told: half of a text's n-grams have the same longest text that holds them."""
+    found = [NOT_TOLD + at if group == NONE else group for at, group in enumerate(groups)]
+    untold = sorted((at for at, group in enumerate(groups) if group == NONE), key=lambda at: (-len(own[at]), at))
+    for text in untold:
+        longest = [next(other for other in untold if gram in own[other]) for gram in own[text]]
+        for other in set(longest):
+            if 2 * longest.count(other) >= len(longest):
+                found = [found[other] if group == found[text] else group for group in found]
+    return found
+
+
 @settings(deadline=None)
 @given(
     st.lists(WORDS, max_size=8),
-    st.lists(st.tuples(WORDS, st.integers(0, 4)), max_size=6),
+    st.lists(st.tuples(WORDS, st.integers(NONE, 4)), max_size=6),
     st.integers(1, 3),
     st.integers(1, 3),
 )
@@ -31,10 +44,10 @@ def test_shares_and_jaccard_equal_brute_force(documents, held_out, minimum_words
     texts, groups = [text for text, _ in held_out], [group for _, group in held_out]
     own = [grams(text, 4) or ({tuple(text.split())} if len(text.split()) >= minimum_words else set()) for text in texts]
     where: dict[tuple[str, ...], set[int]] = {}
-    for held, group in zip(own, groups, strict=True):
+    for held, group in zip(own, told_groups(own, groups), strict=True):
         for gram in held:
             where.setdefault(gram, set()).add(group)
-    own = [{gram for gram in held if len(where[gram]) <= boilerplate_groups} for held in own]
+    own = [{gram for gram in held if len(where[gram]) <= boilerplate_groups} or held for held in own]
     index = index_held_out(
         texts, groups, size=4, minimum_words=minimum_words, boilerplate_groups=boilerplate_groups, shingle_size=2
     )
@@ -91,6 +104,38 @@ def test_what_stands_in_more_than_ten_groups_is_boilerplate():
     assert leak_of(document, held_out) == NONE
     assert leak_of(document, held_out, groups=[0] * 12) != NONE
     assert leak_of(held_out[4], held_out) == 4
+
+
+def test_a_passage_of_many_questions_is_no_boilerplate():
+    """As in SQuAD: 12 records of one passage (138 of 168 runs of 13 words); as 12 groups they would make one."""
+    passage = sentence(0, 150)
+    squad = [f"{passage} {sentence(seed, 30)}" for seed in range(1, 13)]
+    others = [sentence(seed, 180) for seed in range(20, 40)]
+    assert leak_of(f"{sentence(60, 200)} {passage} {sentence(61, 200)}", squad + others, [NONE] * 32) in range(12)
+    assert leak_of(f"{sentence(60, 200)} {passage} {sentence(61, 200)}", squad + others) == NONE
+
+
+def test_the_prompt_of_a_benchmark_is_boilerplate():
+    """30 words before 60 of each record's own: 18 of 78 runs. Records that share no more do not belong together."""
+    prompt = sentence(0, 30)
+    records = [f"{prompt} {sentence(seed, 60)}" for seed in range(1, 13)]
+    index = index_held_out(records, [NONE] * 12, size=13, minimum_words=5, boilerplate_groups=10, shingle_size=5)
+    assert index.boilerplate == 18
+    assert index.gram_counts.tolist() == [60] * 12
+
+
+def test_a_record_listed_many_times_is_found():
+    text = sentence(3, 60)
+    assert leak_of(f"{sentence(5, 50)} {text}", [text] * 11, [NONE] * 11) == 0
+    short = "disable root login on every host"
+    assert leak_of(f"You should {short} today", [short] * 11, [NONE] * 11) == 0
+
+
+def test_a_text_of_nothing_but_boilerplate_keeps_its_ngrams():
+    notice = sentence(0, 30)
+    around = [f"{sentence(seed, 60)} {notice}" for seed in range(30, 41)]
+    assert leak_of(f"{sentence(90, 50)} {notice}", around) == NONE
+    assert leak_of(f"{sentence(90, 50)} {notice}", [*around, notice]) == 11
 
 
 def test_of_a_short_text_the_whole_must_occur():

@@ -53,7 +53,16 @@ _ADDRESS_BEFORE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _SMALL = 20
-"""A number with no part above this looks like a version; of random addresses 1 in 20 000 does."""
+"""A number with no part above this looks like a version; of random addresses 1 in 20 000 does. One that begins with no
+more is a version behind a name: libc 2.31.0.21."""
+_WORD_BEFORE = re.compile(r"([A-Za-z][A-Za-z0-9_+.-]*)[ \t]\Z")
+_NO_NAMES = re.compile(
+    r"(?:a|an|and|are|as|at|be|but|by|for|from|if|in|is|it|not|of|on|or|over|that|the|then|this|to|via|was|"
+    r"were|when|where|which|while|with|host|hosts|peer|client|remote|source|destination|target|node|router|"
+    r"proxy|subnet|network|route|cidr|connect|connected|connecting|login)",
+    re.ASCII | re.IGNORECASE,
+)
+"""Words that an address stands behind, and no version."""
 
 _PHONE_WORDS = (
     "telephone|telefono|téléphone|teléfono|telefone|telefon|tel|phone|fax|mobile|mobil|móvil|cellulare|celular|cell"
@@ -95,7 +104,11 @@ def _ipv4(match: re.Match[str], private: bool) -> Span | None:
     ahead = before(match, 80)
     if _VERSION_BEFORE.search(ahead) or _VERSION_AFTER.match(match.string, match.end()):
         return None
-    return match.span() if inside or max(parts) > _SMALL or _ADDRESS_BEFORE.search(ahead) else None
+    if inside or _ADDRESS_BEFORE.search(ahead):
+        return match.span()
+    word = _WORD_BEFORE.search(ahead)
+    version = parts[0] <= _SMALL and word and not _NO_NAMES.fullmatch(word[1])
+    return match.span() if max(parts) > _SMALL and not version else None
 
 
 def _ipv6(match: re.Match[str], private: bool) -> Span | None:

@@ -26,6 +26,11 @@ ALONE = r"(?<![0-9A-Za-z_])", r"(?![0-9A-Za-z_])"
 """Borders of what is no part of a longer word or number."""
 
 
+_SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+_HYPHENS = "\u2010\u2011\u2012\u2013\u2212"
+"""Unicode Standard, tables 6-2 and 6-3: hyphens, figure dash, en dash, and the minus sign."""
+
+
 @dataclass(frozen=True)
 class Pattern:
     kind: str
@@ -61,7 +66,7 @@ class Redacted:
 
 
 def wanted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
-    """Which patterns may have a hit in which of the texts (N, P).
+    """Which patterns may have a hit in which of the texts, `typed` (N, P).
 
     No other pair has one, not even after replacements: no placeholder holds a hint.
     """
@@ -84,9 +89,20 @@ def _hinted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
     return found
 
 
+def typed(text: str) -> str:
+    """The text with the space and the hyphen of the keyboard for all others, character for character."""
+    if text.isascii():
+        return text
+    for character in _SPACES:
+        text = text.replace(character, " ")
+    for character in _HYPHENS:
+        text = text.replace(character, "-")
+    return text
+
+
 def redact_batch(texts: Sequence[str], patterns: Sequence[Pattern], placeholder: str) -> Iterator[tuple[int, Redacted]]:
     """The texts in which something was found, by their place: what `redact` gives for each, without looking at all."""
-    mask = wanted(pa.array(texts, pa.large_string()), patterns)
+    mask = wanted(pa.array([typed(text) for text in texts], pa.large_string()), patterns)
     for row in np.flatnonzero(mask.any(axis=1)).tolist():
         chosen = [pattern for pattern, hinted in zip(patterns, mask[row], strict=True) if hinted]
         if (redacted := redact(texts[row], chosen, placeholder)).counts:
@@ -97,7 +113,7 @@ def redact(text: str, patterns: Sequence[Pattern], placeholder: str) -> Redacted
     """The text with each hit replaced by `placeholder`, in which `{kind}` becomes the kind in capitals.
 
     Goes on until nothing is found: of a row of numbers behind one word each becomes the next behind a placeholder. It
-    ends, since every hit holds a digit or an @ and no placeholder does.
+    ends, since every hit holds a digit or an @, or is longer than a placeholder without them may be.
     """
     counts: Counter[str] = Counter()
     cut = inserted = 0
@@ -115,7 +131,11 @@ def redact(text: str, patterns: Sequence[Pattern], placeholder: str) -> Redacted
 
 
 def find(text: str, patterns: Sequence[Pattern]) -> list[tuple[int, int, str]]:
-    """Hits as (start, end, kind) in order of place; where two overlap, that of the earlier pattern counts."""
+    """Hits as (start, end, kind) in order of place; where two overlap, that of the earlier pattern counts.
+
+    Numbers are typeset with many spaces and hyphens: the patterns see the text `typed`.
+    """
+    text = typed(text)
     lower = text.lower() if any(pattern.needs for pattern in patterns) else ""
     hits: list[tuple[int, int, str]] = []
     for pattern in patterns:

@@ -71,6 +71,13 @@ def _long_key(match: re.Match[str]) -> Span | None:
     return match.span() if mixed else None
 
 
+def _letters(match: re.Match[str]) -> Span | None:
+    """Letters of both cases, with or without a digit; a placeholder is shorter."""
+    value = match[0].rpartition("_")[2]
+    mixed = value.lower() != value and value.upper() != value and entropy(value) >= 3.5
+    return match.span() if mixed else None
+
+
 def _private_key(match: re.Match[str]) -> Span | None:
     """The match is its first line; it ends with its last, or, cut off, with the last line of base64."""
     text, begin = match.string, match.end()
@@ -159,6 +166,40 @@ SECRETS: tuple[Pattern, ...] = (
     ),
     # https://docs.cloud.google.com/docs/authentication/api-keys
     Pattern("google_api_key", r"AIza[0-9A-Za-z_-]{35}", _random, _TOKEN, ("aiza",), "token", "AIza"),
+    # https://docs.cloud.google.com/docs/authentication/token-types: of no published length, those of today over 100
+    Pattern("google_oauth_token", r"ya29\.[0-9A-Za-z_-]{20,}", _long_key, _TOKEN, ("ya29.",), "token", r"ya29\."),
+    # https://huggingface.co/docs/hub/security-tokens, and api_org_ of organisations, which are no longer made
+    Pattern(
+        "huggingface_token",
+        r"(?:hf|api_org)_[0-9A-Za-z]{34}",
+        _letters,
+        ALONE,
+        ("hf_", "api_org_"),
+        "token",
+        r"\bhf_[0-9A-Za-z]|api_org_",
+    ),
+    # https://www.twilio.com/docs/sendgrid/ui/account-and-settings/api-keys: 69 characters
+    Pattern(
+        "sendgrid_key",
+        r"SG\.[0-9A-Za-z_-]{22}\.[0-9A-Za-z_-]{43}",
+        _random,
+        _TOKEN,
+        ("sg.",),
+        "token",
+        r"SG\.[0-9A-Za-z_-]",
+    ),
+    # https://docs.digitalocean.com/reference/api/create-personal-access-token: personal, OAuth and refresh tokens
+    Pattern(
+        "digitalocean_token",
+        r"do[opr]_v1_[0-9a-f]{64}",
+        _random,
+        ALONE,
+        ("doo_v1_", "dop_v1_", "dor_v1_"),
+        "token",
+        "do[opr]_v1_",
+    ),
+    # https://docs.docker.com/security/access-tokens: of persons and of organisations
+    Pattern("docker_token", r"dckr_[op]at_[0-9A-Za-z_-]{27,}", _random, _TOKEN, ("dckr_",), "token", "dckr_[op]at_"),
     # https://docs.stripe.com/keys
     Pattern(
         "stripe_key",

@@ -2,7 +2,8 @@
 
 That a line repeats makes no boilerplate of it: over a third of technical lines do. So a line goes only if it has some
 words, stands in enough documents, near the head or foot of its own (where the config says so), and if all that goes is
-a small part of the document; a document that is repeated as a whole is the business of deduplication.
+a small part of the document; a document that is repeated as a whole is the business of deduplication. Of what repeats
+one document keeps its first occurrence, unless the config says that all go.
 """
 
 from __future__ import annotations
@@ -23,11 +24,7 @@ _PARAGRAPH = re.compile(r"(\n[^\S\n]*\n\s*)")
 
 def edit(text: str, config: RepeatedLinesConfig, source: str, frequencies: Frequencies) -> Edited:
     pieces = _pieces(text, config)
-    marked = {
-        index: piece
-        for index, piece in _candidates(pieces, config)
-        if frequencies.documents(key(source, piece)) >= config.min_documents
-    }
+    marked = dict(_repeated(pieces, config, source, frequencies, _digest(text)))
     if not marked:
         return Edited(text)
     size = sum(len(piece.encode()) for piece in marked.values())
@@ -42,15 +39,34 @@ def edit(text: str, config: RepeatedLinesConfig, source: str, frequencies: Frequ
     return Edited.between(text, kept.rstrip("\n") if len(pieces) - 1 in marked else kept, what)
 
 
-def keys(text: str, config: RepeatedLinesConfig, source: str) -> set[int]:
-    """What `line_frequencies.fit` counts of a document: the key of each different candidate."""
-    return {key(source, piece) for _, piece in _candidates(_pieces(text, config), config)}
+def keys(text: str, config: RepeatedLinesConfig, source: str) -> tuple[int, set[int]]:
+    """What `line_frequencies.fit` counts of a document: its hash, and the key of each different candidate."""
+    return _digest(text), {key(source, piece) for _, piece in _candidates(_pieces(text, config), config)}
 
 
 def key(source: str, piece: str) -> int:
     """64 bits (xxh3) of a line and its source: of 10¹⁰ lines, 0.0005 are expected to be taken for one of 10⁶ others."""
     value: int = xxhash.xxh3_64_intdigest(f"{len(source)}:{source}:{piece.strip()}".encode())
     return value
+
+
+def _digest(text: str) -> int:
+    value: int = xxhash.xxh3_64_intdigest(text.encode())
+    return value
+
+
+def _repeated(
+    pieces: list[str], config: RepeatedLinesConfig, source: str, frequencies: Frequencies, digest: int
+) -> Iterator[tuple[int, str]]:
+    """Place and text of what repeats, but for what the document of this hash keeps."""
+    met = set()
+    for index, piece in _candidates(pieces, config):
+        at = frequencies.place(key(source, piece))
+        if at is None or frequencies.counts[at] < config.min_documents:
+            continue
+        if config.keep == "none" or frequencies.firsts[at] != digest or at in met:
+            yield index, piece
+        met.add(at)
 
 
 def _pieces(text: str, config: RepeatedLinesConfig) -> list[str]:

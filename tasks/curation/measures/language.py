@@ -1,7 +1,8 @@
 """Language identification with fastText's `lid.176` (Joulin et al. 2016): ISO 639 code and confidence 0 … 1.
 
 A long text is read in windows from its start to its end. Their answer together holds for it, if it is confident;
-otherwise all of it is read. A text is *mixed* when two windows confidently name different languages.
+otherwise all of it is read. A text is *mixed* when two windows confidently name different languages: one of a
+window or less (500 characters, as configured) is not looked at for that.
 """
 
 from __future__ import annotations
