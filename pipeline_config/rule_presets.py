@@ -34,6 +34,7 @@ from pipeline_config.rules import (
     EllipsisLinesRule,
     LanguageRule,
     LinePunctuationRule,
+    LongestWordRule,
     LoremIpsumRule,
     MeanWordLengthRule,
     NewlinesRule,
