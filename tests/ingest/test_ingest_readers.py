@@ -37,7 +37,7 @@ def texts(found: list[Row | Unreadable]) -> list[str]:
 
 
 def csv_rows(content: bytes, **options: Any) -> list[Any]:
-    found = delimited.read(io.BytesIO(content), Csv(kind="csv", **options), 1000)
+    found = delimited.read(io.BytesIO(content), "a.csv", Csv(kind="csv", **options), 1000)
     return [list(row.value.values()) if isinstance(row, Record) else (row.line, row.reason) for row in found]
 
 
