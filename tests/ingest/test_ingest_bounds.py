@@ -7,20 +7,22 @@ import io
 import time
 import tracemalloc
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_config.ingest import Csv, Json
 from tasks.ingest.readers import columnar, delimited, json_lines, json_tree, mail
+from tasks.ingest.readers.arrow_messages import unpacked_bytes
 from tasks.ingest.readers.record import Record, Unreadable
 from tasks.ingest.rows import Row, records, rows
-from tasks.runtime.errors import RefusedInput
+from tasks.runtime.errors import RefusedInput, StageFailed
 from tests.ingest.sources import files_for, text_config
 
 LIMIT = 8 << 20
@@ -131,6 +133,62 @@ def test_a_packed_arrow_stream_is_counted_as_it_unpacks(tmp_path: Path, kind: st
     ):
         writer.write_table(table, max_chunksize=batch)
     refused_within(tmp_path, "a.arrow")
+
+
+@given(
+    st.lists(st.lists(st.text(max_size=200), max_size=30), min_size=1, max_size=4),
+    st.sampled_from([None, "zstd", "lz4"]),
+    st.booleans(),
+)
+def test_the_size_of_a_stream_is_known_before_it_is_unpacked(
+    tmp_path_factory: Any, batches: list[list[str]], codec: str | None, encoded: bool
+) -> None:
+    path = tmp_path_factory.mktemp("stream") / "a.arrow"
+    arrays = [pa.array(batch, pa.string()) for batch in batches]
+    tables = [pa.record_batch({"text": array.dictionary_encode() if encoded else array}) for array in arrays]
+
+    def stream(codec: str | None) -> bytes:
+        sink = pa.BufferOutputStream()
+        options = pa.ipc.IpcWriteOptions(compression=codec)
+        with pa.ipc.new_stream(sink, tables[0].schema, options=options) as writer:
+            for batch in tables:
+                writer.write_batch(batch)
+        return bytes(sink.getvalue())
+
+    path.write_bytes(stream(None))
+    plain = sum(message.body.size for message in pa.ipc.MessageReader.open_stream(path.read_bytes()) if message.body)
+    assert unpacked_bytes(path) == plain
+    path.write_bytes(stream(codec))
+    padding = 7 * sum(5 if encoded else 3 for _ in tables)  # plain buffers are padded to 8 bytes
+    assert plain - padding <= unpacked_bytes(path) <= plain + padding
+
+
+def test_an_arrow_stream_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    table = pa.table({"text": long_texts(160)})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with (
+        pa.OSFile(str(tmp_path / "a.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, table.schema, options=options) as writer,
+    ):
+        writer.write_table(table)
+    del table
+    before = pa.total_allocated_bytes()
+    with pytest.raises(RefusedInput, match=r"^a\.arrow: \d+ packed bytes give 140 MiB or more"):
+        read(tmp_path, "a.arrow")
+    assert pa.total_allocated_bytes() <= before
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.binary(min_size=1, max_size=12), st.integers(0, 600))
+def test_a_damaged_stream_is_read_or_told_of(tmp_path_factory: Any, noise: bytes, place: int) -> None:
+    path, sink = tmp_path_factory.mktemp("stream") / "a.arrow", pa.BufferOutputStream()
+    batch = pa.record_batch({"text": ["one", "two"]})
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_batch(batch)
+    whole = bytes(sink.getvalue())
+    path.write_bytes(whole[:place] + noise + whole[place + len(noise) :])
+    with suppress(StageFailed, RefusedInput):
+        list(columnar.read(path, "a.arrow", "arrow", LIMIT))
 
 
 def test_short_values_and_columns_without_any_are_no_bomb(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.ingest.readers.arrow_messages import unpacked_bytes
 from tasks.ingest.readers.json_tree import canonical
 from tasks.ingest.readers.record import Record, Unreadable, repeated, unreadable
 from tasks.ingest.readers.unpacked import refuse_bomb
@@ -142,11 +143,10 @@ def _dictionary_bytes(path: Path, column: pq.ColumnChunkMetaData) -> int:
 
 
 def _stream(stream: pa.RecordBatchStreamReader, path: Path, name: str) -> Iterator[pa.RecordBatch]:
-    """The batches, each unpacked as a whole; of shared values `read` counts what rows hold."""
-    packed, unpacked = path.stat().st_size, 0
+    """The batches; of values that rows share `read` counts what rows hold."""
+    refuse_bomb(name, path.stat().st_size, unpacked_bytes(path))  # each batch is unpacked as a whole
     for batch in stream:
-        unpacked += sum(column.nbytes for column in batch.columns if not _shares(column.type))
-        refuse_bomb(name, packed, unpacked)
+        batch.validate(full=True)  # places in a damaged one may lie anywhere in memory
         yield batch
 
 
