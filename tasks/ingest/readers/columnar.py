@@ -17,7 +17,7 @@ from tasks.ingest.readers.unpacked import refuse_bomb
 from tasks.runtime.errors import RefusedInput, StageFailed
 
 _ROWS = 64
-_BATCH_BYTES = 64 << 20  # of the rows that are held at once
+_BATCH_BYTES = 128 << 20  # of the rows that are held at once
 # Encodings that write once what many rows hold (Parquet format, Encodings.md).
 _DICTIONARY = frozenset(["PLAIN_DICTIONARY", "RLE_DICTIONARY"])
 _SHARING = _DICTIONARY | {"DELTA_BYTE_ARRAY"}
