@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -105,15 +106,27 @@ def _type(annotation: Any, metadata: Any = ()) -> str:
 
 
 def _plain(value: Any) -> str:
+    """A default as a config file may hold it; empty for a section without kinds, whose settings have a table."""
     match value:
         case BaseModel():
-            return _kind(type(value)) if "kind" in type(value).model_fields else ""
+            fields = type(value).model_fields
+            own = {name: getattr(value, name) for name in fields if name != "kind"}
+            shown = [f"{name}: {_plain(one)}" for name, one in own.items() if one != fields[name].get_default()]
+            return f"{{{', '.join([f'kind: {_kind(type(value))}', *shown])}}}" if "kind" in fields else ""
         case tuple():
             return "[" + ", ".join(_plain(item) for item in value) + "]"
-        case str() if value and value.isprintable():
+        case str() if _bare(value):
             return value
         case _:
             return json.dumps(value)
+
+
+def _bare(text: str) -> bool:
+    """Whether YAML takes a text for itself without quotes, in a list too."""
+    try:
+        return bool(yaml.safe_load(f"[{text}]") == [text])
+    except yaml.YAMLError:
+        return False
 
 
 def _kind(section: type[BaseModel]) -> str:

@@ -187,7 +187,7 @@ def _header(source: Source, file: InputFile) -> list[str] | None:
     match options:
         case Csv():
             with opened(file.path, file.name) as content:
-                return delimited.header(content, options, source.max_record_bytes)
+                return delimited.header(content, file.name, options, source.max_record_bytes)
         case Parquet() | Arrow():
             return columnar.columns(file.path, file.name, options.kind)
         case _:

@@ -121,7 +121,7 @@ def _files_of(source: Source, workspace: Path) -> dict[str, Path]:
                 f"relative paths start from {workspace}."
             )
         entries.append(replace(entry, files=kept))
-    found = _unique(source, entries)
+    found = _once(_unique(source, entries))
     for name in found:
         format_of(source, name)
     return found
@@ -153,6 +153,16 @@ def _unique(source: Source, entries: list[_Entry]) -> dict[str, Path]:
             folders[index] += 1
 
 
+def _once(found: dict[str, Path]) -> dict[str, Path]:
+    """A file that links give several names is read once: under its own, if that is among them, or the first."""
+    names: dict[str, str] = {}  # by where the file lies
+    for name, path in sorted(found.items()):
+        lies = os.path.realpath(path)
+        if lies not in names or (lies.endswith(f"/{name}") and not lies.endswith(f"/{names[lies]}")):
+            names[lies] = name
+    return {name: found[name] for name in names.values()}
+
+
 def _expand(source: Source, path: str, workspace: Path) -> _Entry:
     if path.startswith(PACKAGE):
         package, _, rest = path.removeprefix(PACKAGE).partition("/")
@@ -180,17 +190,27 @@ def _below(base: Path, pattern: str) -> dict[str, Path]:
 
 
 def _matches(base: Path, pattern: str) -> list[str]:
-    """The visible files that a glob means; folders below are listed once each, only as deep as need be."""
+    """The visible files that a glob means; folders below are listed once each, only as deep as need be.
+
+    A link to a folder that it lies within leads nowhere new and is not followed.
+    """
     parts = PurePosixPath(pattern).parts
     wildcard = next((index for index, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     root = "/".join(parts[:wildcard])
     depth = None if "**" in parts else len(parts) - wildcard - 1
     expression = re.compile("".join(_translated(part) for part in [*(f"{p}/" for p in parts[wildcard:-1]), parts[-1]]))
     found = []
-    for folder, folders, names in os.walk(base / root, followlinks=True):
-        below = folder[len(str(base / root)) + 1 :]
+    top = str(base / root)
+    lies = os.path.realpath(top)
+    trails = {top: {lies, *map(str, Path(lies).parents)}}  # where each folder lies, and those that led to it
+    for folder, folders, names in os.walk(top, followlinks=True):
+        trail = trails.pop(folder)
+        below = folder[len(top) :].lstrip("/")
         level = below.count("/") + 1 if below else 0
-        folders[:] = [] if level == depth else [name for name in folders if not name.startswith(".")]
+        shown = [name for name in folders if not name.startswith(".")]
+        inner = {name: os.path.realpath(f"{folder}/{name}") for name in shown}
+        folders[:] = [] if level == depth else [name for name, lies in inner.items() if lies not in trail]
+        trails |= {f"{folder.rstrip('/')}/{name}": {*trail, inner[name]} for name in folders}
         if depth is None or level == depth:
             prefix = f"{below}/" if below else ""
             visible = [prefix + name for name in names if not name.startswith(".")]

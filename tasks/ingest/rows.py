@@ -86,7 +86,7 @@ def records(source: Source, file: InputFile) -> Iterator[Record | Unreadable]:
             case Json():
                 yield from json_tree.read(content, options, limit)
             case Csv():
-                yield from delimited.read(content, options, limit)
+                yield from delimited.read(content, file.name, options, limit)
             case _:
                 assert_never(options)
 

@@ -7,7 +7,7 @@ from tasks.runtime.artifact import InputFiles, LabelledData, RawCorpus
 from tasks.runtime.stage import Context, stage
 
 
-@stage("ingest", version=2)
+@stage("ingest", version=3)
 def ingest_text(ctx: Context, config: TextConfig, files: InputFiles) -> RawCorpus:
     """Read text without labels into documents; what cannot be read is quarantined with file, line and reason."""
     from tasks.ingest.corpus import run
@@ -16,7 +16,7 @@ def ingest_text(ctx: Context, config: TextConfig, files: InputFiles) -> RawCorpu
     return ctx.finish(RawCorpus, metrics=metrics)
 
 
-@stage("ingest.labels", version=2)
+@stage("ingest.labels", version=3)
 def ingest_labels(ctx: Context, config: LabelsConfig, files: InputFiles) -> LabelledData:
     """Read labelled examples and part them into train, validation and test without near-duplicates across."""
     from tasks.ingest.labels import run

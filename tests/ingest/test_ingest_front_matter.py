@@ -67,6 +67,8 @@ def test_keys_are_columns_and_the_rest_is_the_text(content: str, expected: dict[
         ("---\na: [1\n---\nx", "the front matter is not YAML"),
         ("---\na: &x [1]\nb: [*x, *x]\n---\nx", "the front matter has a YAML alias"),
         ("---\na: " + "[" * 4000 + "\n---\nx", "the front matter is not YAML"),
+        ("---\nkey: mit\nkey: bsd\n---\nx", "the front matter is not YAML: a key stands twice: 'key'"),
+        ("---\na: {b: 1, b: 2}\n---\nx", "the front matter is not YAML: a key stands twice: 'b'"),
         (b"---\na: \xff\n---\nx", "not UTF-8"),
         ("x" * 10_001, "too long"),
     ],

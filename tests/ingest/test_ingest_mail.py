@@ -139,6 +139,71 @@ def test_a_line_that_begins_with_from_parts_nothing() -> None:
     assert (second.line, second.value["text"]) == (10, "ho")  # type: ignore[index]  # a mapping, of this reader
 
 
+FROM_LINES = [
+    b"From ada@example.org Sat Nov 21 20:15:00 2026",  # RFC 4155, appendix A
+    b"From - Sat Nov 21 20:15:00 2026",
+    b"From Sat Nov 21 20:15:00 2026",
+    b"From ada Sun Nov  1 20:15 2026",
+    b"From ada at example.org  Sat Nov 21 20:15:00 2026",
+    b"From 1234@xxx Sat Nov 21 20:15:00 +0000 2026",
+    b"From ada Sat Nov 21 20:15:00 CET 2026",
+    b"From ada Sat Nov 21 20:15:00 2026 +0100",
+    b"From ada Sat, 21 Nov 2026 20:15:00 +0100",
+    b"From ada Sat Nov 21 20:15:00 2026 remote from host",
+]
+NO_FROM_LINES = [
+    b"From the beginning at 10:30 we saw errors",
+    b"From noon on, at 12:00, it was not.",
+    b"From Sat Nov 21 20:15:00 2026 on we saw errors",
+    b"From Saturday at 20:15 to Nov 21 2026",
+    b"From ada 21 Nov 2026 20:15:00",
+    b"From ada Sat 21 20:15:00 2026",
+    b"From ada Sat Nov 21 20:15:00",
+    b"From:ada Sat Nov 21 20:15:00 2026",
+]
+
+
+@pytest.mark.parametrize("line", [*FROM_LINES, *NO_FROM_LINES])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_message_begins_at_a_line_with_a_whole_date(line: bytes, end: bytes) -> None:
+    lines = [FROM_LINES[0], b"Subject: a", b"", b"hi", b"", line, b"Subject: b", b"", b"ho", b""]
+    found = list(mail.read_many(io.BytesIO(end.join(lines)), LIMIT))
+    got = [item.value["text"] for item in found]  # type: ignore[index, union-attr]  # mappings, of this reader
+    assert got == (["hi", "ho"] if line in FROM_LINES else [f"hi\n\n{line.decode()}\nSubject: b\n\nho"])
+
+
+def test_a_long_line_that_begins_with_from_takes_linear_time() -> None:
+    lines = b"From " + b"Sat Nov 21 20:15:00 2026 " * 30_000 + b"."
+    [found] = mail.read_many(io.BytesIO(FROM_LINES[0] + b"\nSubject: a\n\nhi\n\n" + lines + b"\n"), LIMIT)
+    assert isinstance(found, Record)
+
+
+def test_a_mail_within_a_mail_is_text_unless_it_is_attached() -> None:
+    inner = message("The inner text.", subject="Inner")
+    passed_on = b"Subject: Outer\nContent-Type: message/rfc822\n\n" + bytes(inner)
+    found = one(passed_on)
+    assert (found["text"], found["subject"], found["attachments"]) == ("The inner text.", "Outer", 0)
+    twice = b"Subject: Outermost\nContent-Type: message/rfc822\n\n" + passed_on
+    assert one(twice)["text"] == "The inner text."
+
+    parts = [b"--b", b"", b"Subject: one", b"", b"First.", b"--b", b"", b"Subject: two", b"", b"Second.", b"--b--", b""]
+    digest = b"Subject: digest\nContent-Type: multipart/digest; boundary=b\n\n" + b"\n".join(parts)  # RFC 2046, 5.1.5
+    assert (one(digest)["text"], one(digest)["attachments"]) == ("First.\n\nSecond.", 0)
+
+    inner.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="key.pdf")
+    outer = message("See below.")
+    outer.add_attachment(inner, disposition="inline")
+    assert (one(bytes(outer))["text"], one(bytes(outer))["attachments"]) == ("See below.\n\nThe inner text.", 1)
+    outer = message("See the mail.")
+    outer.add_attachment(inner)
+    assert (one(bytes(outer))["text"], one(bytes(outer))["attachments"]) == ("See the mail.", 1)
+
+
+def test_a_mail_within_a_mail_that_has_no_header_is_an_attachment() -> None:
+    raw = b"Subject: x\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA==\n"
+    assert (one(raw)["text"], one(raw)["attachments"]) == ("", 1)
+
+
 def test_a_mailbox_is_ingested_with_places_reasons_and_an_account_that_balances(
     run_stage: Any, put: Any, tmp_path: Path
 ) -> None:

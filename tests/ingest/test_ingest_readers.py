@@ -18,11 +18,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline_config.ingest import Csv, Json, PlainText
+from tasks.ingest.check import check_text
 from tasks.ingest.readers import delimited, json_tree, plain
 from tasks.ingest.readers.record import Record, Unreadable, lines
 from tasks.ingest.readers.unpacked import opened
 from tasks.ingest.rows import Row, rows
-from tasks.runtime.errors import StageFailed
+from tasks.runtime.errors import RefusedInput, StageFailed
 from tests.ingest.sources import files_for, text_config
 
 
@@ -37,7 +38,7 @@ def texts(found: list[Row | Unreadable]) -> list[str]:
 
 
 def csv_rows(content: bytes, **options: Any) -> list[Any]:
-    found = delimited.read(io.BytesIO(content), Csv(kind="csv", **options), 1000)
+    found = delimited.read(io.BytesIO(content), "a.csv", Csv(kind="csv", **options), 1000)
     return [list(row.value.values()) if isinstance(row, Record) else (row.line, row.reason) for row in found]
 
 
@@ -228,6 +229,58 @@ def test_csv_reads_what_csv_writes(table: list[tuple[str, str]]) -> None:
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerows([("text", "label"), *table])
     assert csv_rows(buffer.getvalue().encode()) == [list(row) for row in table]
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_a_header_with_a_name_twice_is_refused(put: Any, tmp_path: Path, name: str, mark: str) -> None:
+    put(name, f"text{mark}text\none{mark}two\n")
+    said = rf"^{name}: the header has the column 'text' twice, .*Rename"
+    for config in (text_config(name), text_config(name, text="other")):
+        files = files_for(config, tmp_path)
+        with pytest.raises(RefusedInput, match=said):
+            list(rows(config.sources[0], files.files[0]))
+        with pytest.raises(RefusedInput, match=said):
+            check_text(config, files)
+
+
+def test_columns_without_a_name_may_be_several(put: Any, tmp_path: Path) -> None:
+    put("a.csv", "text,,\none,two,three\n")
+    assert texts(read(tmp_path, "a.csv")) == ["one"]
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, name: str, nested: bool) -> None:
+    both = [pa.array(["one"]), pa.array(["two"])]
+    table = pa.table(both, names=["text", "text"])
+    if nested:
+        table = pa.table({"list": pa.ListArray.from_arrays([0, 1], pa.StructArray.from_arrays(both, ["text", "text"]))})
+    if name.endswith(".parquet"):
+        pq.write_table(table, tmp_path / name)
+    else:
+        with pa.OSFile(str(tmp_path / name), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    with pytest.raises(RefusedInput, match=rf"^{name}: two columns are called 'text'.*Rename"):
+        read(tmp_path, name)
+
+
+def test_a_value_that_python_has_no_place_for_names_its_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["one"], "at": pa.array([2**62], pa.timestamp("us"))}), tmp_path / "a.parquet")
+    with pytest.raises(StageFailed, match=r"^a\.parquet, after row 0: .*exclude"):
+        read(tmp_path, "a.parquet")
+
+
+def test_a_key_twice_in_one_object_is_quarantined(put: Any, tmp_path: Path) -> None:
+    twice = '{"text": "two", "more": [{"a": 1, "a": 2}]}'
+    put("a.jsonl", '{"text": "one"}\n' + twice + '\n{"text": "x", "text": "x"}\n{"text": "last"}\n')
+    put("b.json", f"[{twice}]")
+    assert texts(read(tmp_path, "a.jsonl")) == [
+        "one",
+        "! 2: a key twice in one object: 'a'",
+        "! 3: a key twice in one object: 'text'",
+        "last",
+    ]
+    assert texts(read(tmp_path, "b.json")) == ["! 1: a key twice in one object: 'a'"]
 
 
 # --- columnar and packed ----------------------------------------------------------------------------------------

@@ -149,6 +149,52 @@ def test_refused_with_a_remedy(put: Any, tmp_path: Path, path: str, message: str
         names(path, tmp_path)
 
 
+@pytest.mark.parametrize("path", ["d", "d/**", "d/**/*.txt", "d/**/e/*.txt"])
+@pytest.mark.parametrize("target", ["..", ".", "../..", "e"])
+def test_a_link_to_a_folder_around_it_leads_nowhere(put: Any, tmp_path: Path, path: str, target: str) -> None:
+    put("d/e/a.txt", "a")
+    (tmp_path / "d/e/loop").symlink_to(target if target != "e" else tmp_path / "d/e")
+    assert names(path, tmp_path) == ["d/e/a.txt"]
+
+
+def test_links_that_lead_round_in_a_circle_end(put: Any, tmp_path: Path) -> None:
+    put("d/one/a.txt", "a")
+    put("d/two/b.txt", "b")
+    (tmp_path / "d/one/to").symlink_to("../two")
+    (tmp_path / "d/two/to").symlink_to("../one")
+    assert names("d", tmp_path) == ["d/one/a.txt", "d/two/b.txt"]
+    assert names("d/one", tmp_path) == ["d/one/a.txt", "d/one/to/b.txt"]
+
+
+def test_a_linked_folder_elsewhere_is_followed(put: Any, tmp_path: Path) -> None:
+    put("elsewhere/deep/a.txt", "a")
+    put("workspace/d/b.txt", "b")
+    (tmp_path / "workspace/d/link").symlink_to(tmp_path / "elsewhere")
+    assert names("d", tmp_path / "workspace") == ["d/b.txt", "d/link/deep/a.txt"]
+    assert names("d/**/*.txt", tmp_path / "workspace") == ["d/b.txt", "d/link/deep/a.txt"]
+    assert names("d/link/*/*.txt", tmp_path / "workspace") == ["d/link/deep/a.txt"]
+
+
+@pytest.mark.parametrize("path", ["d", "d/*", ("d/z.txt", "d/a.txt"), ("d/a.txt", "d/z.txt"), ("d", "b.txt", "more")])
+def test_a_file_of_several_names_is_read_once_under_its_own(put: Any, tmp_path: Path, path: Any) -> None:
+    put("d/z.txt", "z")
+    (tmp_path / "d/a.txt").symlink_to("z.txt")
+    (tmp_path / "b.txt").symlink_to("d/a.txt")
+    (tmp_path / "more").symlink_to("d")
+    assert names(path, tmp_path) == ["d/z.txt"]
+    assert names(("b.txt", "d/a.txt"), tmp_path) == ["b.txt"]
+    # The workspace may itself be a link.
+    (tmp_path / "d/work").symlink_to(tmp_path)
+    assert names("d/z.txt", tmp_path / "d/work") == ["d/z.txt"]
+
+
+def test_two_files_of_one_content_stay_two(put: Any, tmp_path: Path) -> None:
+    one = put("d/a.txt", "same")
+    put("d/b.txt", "same")
+    (tmp_path / "d/c.txt").hardlink_to(one)  # a copy elsewhere would be a file of its own
+    assert names("d", tmp_path) == ["d/a.txt", "d/b.txt", "d/c.txt"]
+
+
 def test_a_package_is_found_and_never_imported() -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom pipeline_config.ingest import Source\n"

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from typing import IO
 
 from pipeline_config.ingest import Csv
-from tasks.ingest.readers.record import Record, Unreadable, decode, lines, unreadable
+from tasks.ingest.readers.record import Record, Unreadable, decode, lines, repeated, unreadable
+from tasks.runtime.errors import RefusedInput
 
 
-def read(file: IO[bytes], options: Csv, limit: int) -> Iterator[Record | Unreadable]:
+def read(file: IO[bytes], name: str, options: Csv, limit: int) -> Iterator[Record | Unreadable]:
+    """Each row below the header.
+
+    Raises:
+        RefusedInput: the header has a name twice.
+    """
     names: list[str] | None = None
     for row in _rows(file, options, limit):
         if isinstance(row, Unreadable):
@@ -19,7 +25,7 @@ def read(file: IO[bytes], options: Csv, limit: int) -> Iterator[Record | Unreada
             continue
         line, raw, cells = row
         if names is None:
-            names = cells if options.header else [str(number) for number in range(1, len(cells) + 1)]
+            names = _names(name, cells, options)
             if options.header:
                 continue
         if len(cells) != len(names):
@@ -28,13 +34,28 @@ def read(file: IO[bytes], options: Csv, limit: int) -> Iterator[Record | Unreada
             yield Record(line=line, raw=raw, value=dict(zip(names, cells, strict=True)))
 
 
-def header(file: IO[bytes], options: Csv, limit: int) -> list[str]:
-    """The names of the columns; empty if the file has no rows."""
+def header(file: IO[bytes], name: str, options: Csv, limit: int) -> list[str]:
+    """The names of the columns; empty if the file has no rows.
+
+    Raises:
+        RefusedInput: the header has a name twice.
+    """
     for row in _rows(file, options, limit):
         if not isinstance(row, Unreadable):
-            cells = row[2]
-            return cells if options.header else [str(number) for number in range(1, len(cells) + 1)]
+            return _names(name, row[2], options)
     return []
+
+
+def _names(name: str, cells: list[str], options: Csv) -> list[str]:
+    if not options.header:
+        return [str(number) for number in range(1, len(cells) + 1)]
+    # Columns without a name, which spreadsheets write at the end, cannot be asked for: they may be several.
+    if twice := repeated([cell for cell in cells if cell]):
+        raise RefusedInput(
+            f"{name}: the header has the column {twice!r} twice, of which one would be lost; expected each name once. "
+            "Rename one in the first line, or leave the file out with exclude."
+        )
+    return cells
 
 
 def _rows(file: IO[bytes], options: Csv, limit: int) -> Iterator[tuple[int, bytes, list[str]] | Unreadable]:

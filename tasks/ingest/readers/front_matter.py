@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import yaml
 
 from pipeline_config.ingest import PlainText
 from tasks.ingest.readers import plain
-from tasks.ingest.readers.record import Record, Unreadable, unreadable
+from tasks.ingest.readers.record import Record, Unreadable, repeated, unreadable
 
 _OPENED = re.compile(r"---[ \t]*\r?\n")
 _CLOSED = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
+
+
+class _Loader(yaml.CBaseLoader):
+    """Makes texts, lists and mappings alone; of a key that stands twice one value would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = super().construct_mapping(node, deep=deep)
+        if len(found) < len(node.value):
+            twice = repeated([str(key.value) for key, _ in node.value])
+            raise yaml.constructor.ConstructorError(problem=f"a key stands twice: {twice!r}")
+        return found
+
+
 _PLAIN = PlainText(kind="text")
 
 
@@ -47,7 +60,7 @@ def _columns(text: str) -> dict[str, object] | str:
         # An alias makes much of little ("billion laughs"), and front matter has no need of it.
         if "*" in header and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(header, yaml.CBaseLoader)):
             return "the front matter has a YAML alias"
-        columns = yaml.load(header, yaml.CBaseLoader)  # the base loader makes texts, lists and mappings alone
+        columns = yaml.load(header, _Loader)
     except (yaml.YAMLError, RecursionError) as error:
         return f"the front matter is not YAML: {getattr(error, 'problem', None) or type(error).__name__}"
     if columns is None or columns == "":

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import IO
 
-from tasks.ingest.readers.json_tree import TOO_DEEP, too_deep
+from tasks.ingest.readers.json_tree import TOO_DEEP, RepeatedKey, parsed, too_deep
 from tasks.ingest.readers.record import Record, Unreadable, decode, lines, unreadable
 
 
@@ -26,7 +25,10 @@ def read(file: IO[bytes], limit: int) -> Iterator[Record | Unreadable]:
             yield unreadable(number, raw, TOO_DEEP)
             continue
         try:
-            value = json.loads(text)
+            value = parsed(text)
+        except RepeatedKey as error:
+            yield unreadable(number, raw, str(error))
+            continue
         except ValueError as error:
             yield unreadable(number, raw, f"not JSON: {error}")
             continue

@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import IO, Any
 
 from pipeline_config.ingest import Json
-from tasks.ingest.readers.record import Record, Unreadable, decode, unreadable, whole
+from tasks.ingest.readers.record import Record, Unreadable, decode, repeated, unreadable, whole
 
 MOST_LEVELS = 200
 """Of nesting. The library's parser and writer descend by recursion; data written by people stay under a dozen."""
@@ -28,6 +28,10 @@ MOST_BYTES = 1 << 30
 _PLAIN = bytes(byte for byte in range(256) if byte not in b'[]{}"')
 _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _STEP = re.compile(r"(?P<deep>\.\.)(?P<deep_key>[^.\[\]]+)|(?P<all>\[\*\])|\.?(?P<key>[^.\[\]]+)")
+
+
+class RepeatedKey(ValueError):
+    """Which key an object has twice."""
 
 
 def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unreadable]:
@@ -45,7 +49,10 @@ def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unread
         yield unreadable(1, raw, TOO_DEEP)
         return
     try:
-        tree = json.loads(text)
+        tree = parsed(text)
+    except RepeatedKey as error:
+        yield unreadable(1, raw, str(error))
+        return
     except json.JSONDecodeError as error:
         yield unreadable(error.lineno, raw, f"not JSON: {error}")
         return
@@ -68,6 +75,23 @@ def read(file: IO[bytes], options: Json, limit: int) -> Iterator[Record | Unread
             yield unreadable(number, record, f"a JSON {kind}; expected an object or a string")
     if number == 0:
         yield unreadable(1, raw, f"no record at {options.records or '[*]'!r}")
+
+
+def parsed(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        RepeatedKey: an object has one key twice, of whose values one would be lost (RFC 8259, section 4).
+        ValueError: it is no JSON.
+    """
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RepeatedKey(f"a key twice in one object: {repeated([key for key, _ in pairs])!r}")
+    return found
 
 
 def too_deep(raw: bytes) -> bool:

@@ -1,7 +1,8 @@
 """Mail (RFC 5322, MIME RFC 2045-2049): one message a file (.eml), or one after another (.mbox, RFC 4155).
 
 The columns of a message are `text`, `subject`, `from`, `date`, `message_id` and `attachments`: how many parts were left
-out since they are no text of the mail itself. Of alternatives plain text is preferred; where there is HTML alone it is
+out since they are no text of the mail itself. Mails within a mail (a digest, or one passed on) are text of it unless
+they are attachments by their disposition. Of alternatives plain text is preferred; where there is HTML alone it is
 taken to plain text here, since one source holds mails of both kinds.
 """
 
@@ -25,8 +26,18 @@ MOST_HEADER = 10_000
 """Characters of a subject, an address, a date or an id; a line has at most 998 (RFC 5322, 2.1.1), folded ones more."""
 
 _CONTAINER = re.compile(rb"\b(?:multipart|message)\s*/", re.IGNORECASE)
-_SEPARATOR = re.compile(rb"From \S.*\d\d:\d\d")  # From sender Sat Nov 21 20:15:00 2026
+_MONTH = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_TIME = rb"\d\d?:\d\d(?::\d\d)?"
+_ZONE = rb"(?:\s+[A-Za-z0-9+-]{1,6})?"
+# From sender Sat Nov 21 20:15:00 2026, with a zone before or after the year; some write the date as in a header.
+_SEPARATOR = re.compile(
+    rb"From (?:.*\s)?(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+    rb"(?:\s+%(month)s\s+\d\d?\s+%(time)s%(zone)s\s+\d{4}%(zone)s"
+    rb"|,\s+\d\d?\s+%(month)s\s+\d{4}\s+%(time)s%(zone)s)"
+    rb"(?:\s+remote from .*)?\s*\Z" % {b"month": _MONTH, b"time": _TIME, b"zone": _ZONE}
+)
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_FORWARDED = ("message/rfc822", "message/global")  # RFC 2046, 5.2.1; RFC 6532, 3.7
 _HEADERS = {"subject": "subject", "from": "from", "date": "date", "message_id": "message-id"}
 
 
@@ -43,7 +54,8 @@ def read_one(file: IO[bytes], limit: int) -> Iterator[Record | Unreadable]:
 def read_many(file: IO[bytes], limit: int) -> Iterator[Record | Unreadable]:
     """The messages of a mailbox, each with the number of its `From ` line.
 
-    A message begins at a line `From sender time` that stands first or after an empty line; `>From ` within one loses
+    A message begins at a line `From sender date` (of asctime: weekday, month, day, time, year; a zone may stand beside
+    the year; or of a header) that stands first or after an empty line; `>From ` within one loses
     its mark. What stands before the first such line is no message.
     """
     start, size, held = 1, 0, list[bytes]()
@@ -52,7 +64,12 @@ def read_many(file: IO[bytes], limit: int) -> Iterator[Record | Unreadable]:
 
     def message() -> Record | Unreadable:
         if not inside:
-            return unreadable(start, excerpt, "no message begins here: expected a line 'From sender time'", size)
+            return unreadable(
+                start,
+                excerpt,
+                "no message begins here: expected a line 'From sender weekday month day time year'",
+                size,
+            )
         if size > limit:
             return unreadable(start, excerpt, f"too long: message of {size} bytes, max_record_bytes is {limit}", size)
         return _record(start, _QUOTED.sub(rb"\1", b"\n".join(held).removesuffix(b"\n")))
@@ -108,7 +125,12 @@ def _body(part: Message) -> tuple[str, int]:
             rich = [text for text in texts if text.strip()]  # the richest stands last (RFC 2046, 5.1.4)
             return (plain[:1] or rich[-1:] or [""])[0], attachments
         return "\n\n".join(text for text in texts if text.strip()), attachments
-    if part.get_content_disposition() == "attachment" or kind not in ("text/plain", "text/html"):
+    attached = part.get_content_disposition() == "attachment"
+    if kind in _FORWARDED and not attached:
+        inner = part.get_payload(0) if part.is_multipart() else None
+        if isinstance(inner, Message) and inner.keys():
+            return _body(inner)
+    if attached or kind not in ("text/plain", "text/html"):
         return "", 1
     text = _decoded(part).replace("\r\n", "\n").strip("\n")
     return html_to_text(text) if kind == "text/html" else text, 0

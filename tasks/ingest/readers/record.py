@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
@@ -35,6 +36,11 @@ class Unreadable:
 def unreadable(line: int, raw: bytes, reason: str, size: int | None = None) -> Unreadable:
     excerpt = raw[: 4 * EXCERPT].decode("utf-8", "backslashreplace")[:EXCERPT]
     return Unreadable(line=line, size=len(raw) if size is None else size, reason=reason, excerpt=excerpt)
+
+
+def repeated(names: Sequence[str]) -> str | None:
+    """A name that stands more than once."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def decode(line: int, raw: bytes) -> str | Unreadable:
