@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.runtime.artifact import (
+    LINEAGE,
     Artifact,
     Checkpoint,
     CleanCorpus,
@@ -38,7 +39,7 @@ def main_figure(artifact: Artifact) -> str:
         case Measures():
             language, most = max(metrics["languages"].items(), key=lambda item: int(item[1]["documents"]))
             foreign = 1 - most["documents"] / (metrics["documents"] or 1)
-            return f"{count(metrics['documents'])} documents, {foreign:.1%} not {language}"
+            return f"{count(metrics['documents'])} documents, {foreign:.1%} not {language}{_version(metrics)}"
         case Corpus():
             return _selected(metrics)
         case Tokenizer():
@@ -59,6 +60,15 @@ def main_figure(artifact: Artifact) -> str:
             last = metrics["rungs"][-1]
             return f"{len(metrics['rungs'])} rungs; {last['title']}: macro-F1 {last['macro_f1']['value']:.3f} on test"
     return ""
+
+
+def _version(metrics: dict[str, Any]) -> str:
+    """Of measures under the state of an earlier version, which they are, and whether that has had its time."""
+    lineage = metrics.get(LINEAGE, {})
+    if not lineage.get("version"):
+        return ""
+    words = f"; version {lineage['version']}, fitted to {count(lineage['fitted_documents'])} of version 0"
+    return words + (": a refit is due (measure.refit)" if lineage["refit_due"] else "")
 
 
 def _left(account: dict[str, Any]) -> str:

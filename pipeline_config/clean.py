@@ -105,6 +105,8 @@ class RepeatedLinesConfig(EditSection):
     """A document of which more than this share of bytes would go stays as it is."""
     report_only: bool = True
     """Cut nothing; the cuts of each document tell what would go."""
+    refit: int = Field(default=0, ge=0)
+    """Raise it by one to count the lines anew. Until then the counts of the first run hold for later documents."""
 
 
 PiiKind = Literal[

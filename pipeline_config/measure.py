@@ -119,3 +119,6 @@ class MeasureConfig(Section):
     """How toxic a text is. Null: not measured."""
     signature: SignatureConfig = SignatureConfig()
     """What near-duplicates are found by."""
+    refit: int = Field(default=0, ge=0)
+    """Raise it by one to measure and fit everything anew. Until then documents that come later are measured by the
+    models and judged by the quantiles of the first run, and displace no earlier ones (docs/curation.md)."""

@@ -421,7 +421,8 @@ class SelectConfig(Section):
     """Null: do not look for them. What comes first in the order of `priority` stays."""
     priority: tuple[str, ...] = ()
     """Sources whose documents stay when duplicates are dropped, the most wanted first; then the rest. Within one
-    priority the longest text stays, then that with the lowest id."""
+    priority the longest text stays, then that with the lowest id. What came in an earlier version of the corpus stays
+    before all that came later (`measure.refit`)."""
     accept_losses: tuple[str, ...] = ()
     """Steps (a rule's name, `drop`, `decontaminate`, `exact`, `near`, `repeated_passages`) that may take more than half
     of the documents or bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,9 +35,10 @@ from tasks.corpus.document import (
 from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
 from tasks.corpus.row_groups import RowGroups
 from tasks.curation import line_frequencies
-from tasks.curation.editing import apply_batch, fit
+from tasks.curation.editing import apply_batch, asks_the_corpus, fit
 from tasks.curation.line_frequencies import Frequencies
-from tasks.runtime.artifact import sha256_of
+from tasks.curation.lineage import knows
+from tasks.runtime.artifact import LINEAGE, MANIFEST, Manifest, sha256_of
 from tasks.runtime.stage import Context
 
 DOCUMENTS, CUTS_FILE, ORIGINALS_FILE = "documents.parquet", "cuts.parquet", "originals.parquet"
@@ -90,24 +92,33 @@ class Cleaned:
     edits: list[EditTotals] = field(default_factory=list)
     reused: int = 0
     """Documents taken from an earlier artifact. Says how the work was done: no part of the result."""
+    counted_in: str = ""
+    """Fingerprint of the artifact that the line frequencies were counted in; empty: this one, or there are none."""
 
 
 def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
     """Clean the documents of a folder into `documents/`, `cuts.parquet` and `originals.parquet` under `ctx.out`.
 
     A document of which nothing but white space is left is dropped; its rows in the cuts are marked `emptied`. What the
-    earlier artifact of the same settings holds of a document that has not changed is taken from there, unless an edit
-    asks what stands in the whole corpus: that lies in `line_frequencies.parquet`.
+    earlier artifact of the same settings holds of a document that has not changed is taken from there. What an edit
+    asks of the whole corpus lies in `line_frequencies.parquet`; an artifact that knows most of the documents goes on
+    with the counts of the earlier one, any other counts anew.
     """
-    with TemporaryDirectory(dir=ctx.out, prefix=".lines-") as spill:
-        fitted = fit(config.edits, documents, Path(spill))
-    frequencies = ctx.out / FREQUENCIES if fitted else None
-    if frequencies is not None:
-        line_frequencies.write(frequencies, fitted)
-    work = Cleaning(config, None if frequencies else ctx.earlier, frequencies)
+    earlier, frequencies, counted_in = ctx.earlier, None, ""
+    if asks_the_corpus(config.edits):
+        frequencies = ctx.out / FREQUENCIES
+        if earlier is not None and knows(earlier / ORIGINALS_FILE, documents):
+            shutil.copyfile(earlier / FREQUENCIES, frequencies)
+            before = Manifest.model_validate_json((earlier / MANIFEST).read_bytes())
+            counted_in = before.metrics.get(LINEAGE, {}).get("fitted_in", before.fingerprint)
+        else:
+            earlier = None
+            with TemporaryDirectory(dir=ctx.out, prefix=".lines-") as spill:
+                line_frequencies.write(frequencies, fit(config.edits, documents, Path(spill)))
+    work = Cleaning(config, earlier, frequencies)
     state = sha256_of(frequencies) if frequencies else ""
     parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
-    cleaned = Cleaned(edits=[EditTotals() for _ in config.edits])
+    cleaned = Cleaned(edits=[EditTotals() for _ in config.edits], counted_in=counted_in)
     for part in parts:
         cleaned.account += Account(**part.figures["account"])
         cleaned.reused += part.figures["reused"]

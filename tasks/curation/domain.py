@@ -48,7 +48,8 @@ class Fitted:
 def fit(steps: Sequence[Step], training: Measured, measured: Measured) -> tuple[tuple[Step, ...], tuple[Fitted, ...]]:
     """The steps with fitted thresholds, in the same order; all others stay as they are.
 
-    `training` holds the statistics of the labelled training texts, `measured` those of the corpus.
+    `training` holds the statistics of the labelled training texts, `measured` those of the documents that
+    state is fitted to.
     """
     entries = list({id(step.fitted_by): step.fitted_by for step in steps if step.fitted_by}.values())
     results, told = list(steps), []

@@ -104,12 +104,13 @@ def _near(
 def order_of(
     config: SelectConfig, measured: Measured, kept: NDArray[np.bool_], wanted: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """The kept documents: wanted ones, then by priority of source, longest text first, id (rows are in its order)."""
+    """The kept documents: wanted ones, then by version of the corpus, priority of source, longest text first, id (rows
+    are in its order)."""
     priority = np.full(len(kept), len(config.priority), np.int64)
     for rank, source in enumerate(config.priority):
         priority[measured["source"] == source] = rank
-    priority[wanted] = -1
-    order = np.lexsort((-measured["bytes"], priority))  # stable
+    version = np.where(wanted, -1, measured["version"])
+    order = np.lexsort((-measured["bytes"], priority, version))  # stable
     return order[kept[order]]
 
 

@@ -112,6 +112,11 @@ def _changed(
             yield from ((place, edited) for place, edited in edits if edited.reason)
 
 
+def asks_the_corpus(edits: Sequence[Edit]) -> bool:
+    """Whether any edit needs what `fit` counts."""
+    return any(isinstance(edit, RepeatedLinesConfig) for edit in edits)
+
+
 def fit(edits: Sequence[Edit], documents: Path, spill: Path) -> dict[int, Frequencies]:
     """Count what the edits need to know of the whole corpus, by their position: one pass over the documents for each.
 

@@ -291,6 +291,8 @@ def _measured(row: dict[str, Any]) -> str:
     parts.append(f"{row['words']} words")
     if "bits_per_byte" in row:
         parts.append(f"{row['bits_per_byte']:.1f} bits/byte")
+    if row.get("version"):
+        parts.append(f"new in version {row['version']} of the corpus")
     return ", ".join(parts)
 
 

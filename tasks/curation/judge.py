@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline_config.selection import (
     AlphabeticWordsRule,
@@ -65,15 +66,25 @@ from tasks.curation.rules import (
 from tasks.curation.rules.verdict import Measured, Verdict
 
 
-def judge(rule: Rule, measured: Measured) -> Verdict:
-    """What a rule says of all documents; those it does not judge (by source or length) stay."""
-    judged = (measured["words"] >= rule.min_words) & (measured["lines"] >= rule.min_lines)
+def judge(rule: Rule, measured: Measured, population: Measured | None = None) -> Verdict:
+    """What a rule says of all documents; those it does not judge (by source or length) stay.
+
+    Quantiles are those of `population`; without it, of the documents themselves.
+    """
+    judged = _judged(rule, measured)
+    own = Judged(measured, judged)
+    others = own if population is None or population is measured else Judged(population, _judged(rule, population))
+    return _judge(rule, own, others).among(judged)
+
+
+def _judged(rule: Rule, measured: Measured) -> NDArray[np.bool_]:
+    judged: NDArray[np.bool_] = (measured["words"] >= rule.min_words) & (measured["lines"] >= rule.min_lines)
     if rule.sources:
         judged &= np.isin(measured["source"].astype(str), rule.sources)
-    return _judge(rule, Judged(measured, judged)).among(judged)
+    return judged
 
 
-def _judge(rule: Rule, measured: Measured) -> Verdict:
+def _judge(rule: Rule, measured: Measured, population: Measured) -> Verdict:
     match rule:
         case CharactersRule():
             return characters.judge(measured, rule)
@@ -120,9 +131,9 @@ def _judge(rule: Rule, measured: Measured) -> Verdict:
         case LanguageRule():
             return language.judge(measured, rule)
         case PerplexityRule():
-            return perplexity.judge(measured, rule)
+            return perplexity.judge(measured, rule, population)
         case RelevanceRule():
-            return relevance.judge(measured, rule)
+            return relevance.judge(measured, rule, population)
         case ToxicityRule():
             return toxicity.judge(measured, rule)
         case _:

@@ -1,7 +1,8 @@
 """Measure: facts about every document, whatever the rules say, so that a changed threshold reruns `select` alone.
 
 Most facts follow from a text alone: they are taken from the earlier artifact of the same settings where it has the
-text. What follows from fitted state as well (perplexity, whose models are trained on the corpus) is found out anew.
+text. What follows from fitted state as well (perplexity, whose models are trained on the corpus) is taken from there if
+this is its next version (`lineage`), under the same state, and found out anew otherwise.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from pipeline_config.measure import MeasureConfig
 from tasks.corpus import partitions
 from tasks.corpus.document import rows_between
 from tasks.corpus.partitions import Figures, Partition
-from tasks.corpus.row_groups import RowGroups
+from tasks.corpus.row_groups import ROWS, RowGroups
 from tasks.curation.distribution import distribution
+from tasks.curation.lineage import Lineage
 from tasks.curation.measures import perplexity, rarity, relevance
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
@@ -36,22 +38,31 @@ from tasks.runtime.stage import Context
 TABLE = "measures/measures.parquet"
 SIGNATURES = "signatures/signatures.npy"
 FITTED = "fitted"
+POPULATION = f"{FITTED}/population.parquet"
+"""Where state is that of an earlier version: the measures of the documents that it was fitted to, for quantiles."""
 
 KEYS = ("id", "source", "text_digest")
 """What a document is told by; the other columns are facts."""
+VERSION = "version"
+"""Column: the version of the corpus in which a document first had its text."""
 
 
 def run(
-    ctx: Context, config: MeasureConfig, documents: Path, lid_model: InputFile, toxicity: InputFiles | None = None
+    ctx: Context,
+    config: MeasureConfig,
+    documents: Path,
+    lineage: Lineage,
+    lid_model: InputFile,
+    toxicity: InputFiles | None = None,
 ) -> int:
     """Measure the documents of a folder into `ctx.out`; rows of table and signatures are in order of id.
 
     Returns how many documents were measured before, in an earlier artifact.
     """
-    fitted = fit(ctx, config, documents)
-    models = [lid_model.sha256, *([toxicity.digest] if toxicity else [])]
+    fitted = keep_fitted(ctx.earlier, ctx.out) if ctx.earlier and lineage.version else fit(ctx, config, documents)
+    models = [lid_model.sha256, *([toxicity.digest] if toxicity else []), lineage.parent]
     state = "".join([*models, *(sha256_of(file) for file in sorted(fitted.iterdir()))])
-    work = Measuring(config, lid_model.path, fitted, ctx.earlier, toxicity)
+    work = Measuring(config, lid_model.path, fitted, ctx.earlier, toxicity, lineage.version)
     parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
     (ctx.out / TABLE).parent.mkdir()
     (ctx.out / SIGNATURES).parent.mkdir()
@@ -78,6 +89,18 @@ def fit(ctx: Context, config: MeasureConfig, documents: Path) -> Path:
     return kept
 
 
+def keep_fitted(earlier: Path, out: Path) -> Path:
+    """Go on with the state of the version before, and with the measures that it was fitted to."""
+    shutil.copytree(earlier / FITTED, out / FITTED)
+    if not (out / POPULATION).exists():  # the earlier one is version 0
+        with pq.ParquetFile(earlier / TABLE) as file:
+            names = [name for name in file.schema_arrow.names if name not in ("id", "text_digest", VERSION)]
+            with RowGroups(out / POPULATION, pa.schema([file.schema_arrow.field(name) for name in names])) as rows:
+                for batch in file.iter_batches(ROWS, columns=names):
+                    rows.write(pa.Table.from_batches([batch]))
+    return out / FITTED
+
+
 @dataclass(frozen=True)
 class Measuring:
     """Measures a partition. Models are loaded once a process."""
@@ -89,6 +112,8 @@ class Measuring:
     """A `Measures` of the same settings."""
     toxicity: InputFiles | None = None
     """What `config.toxicity` measures by."""
+    version: int = 0
+    """Of the corpus. Above 0 `earlier` is the version before, and `fitted` is its state."""
 
     def __call__(self, partition: Partition, folder: Path) -> Figures:
         reused = 0
@@ -96,24 +121,21 @@ class Measuring:
         signatures: list[Signatures] = []
         before = self._before(partition)
         for batch in partition.batches([*KEYS, "text"]):
-            texts = batch["text"].to_pylist()
             place = self._places(batch, before)
             fresh = np.flatnonzero(place < 0)
-            table, signed = self._of_texts(batch["text"].take(fresh))
-            if before is not None and len(fresh) < len(texts):
+            texts = batch["text"].take(fresh)
+            table, signed = self._of_texts(texts)
+            if self.version:
+                table = self._of_the_corpus(table, texts, signed)
+            if before is not None and len(fresh) < len(batch):
                 known = np.flatnonzero(place >= 0)
                 reused += len(known)
                 order = np.argsort(np.concatenate((fresh, known)))
                 found = before.table.select(table.column_names).take(place[known])
                 table = pa.concat_tables([table, found.cast(table.schema)]).take(order)
                 signed = np.concatenate((signed, before.signatures[place[known]]))[order]
-            of_the_corpus = {
-                **rarity.measure(self._unigrams, batch["text"]),
-                **perplexity.measure(self._perplexity, texts, signed),
-                **(relevance.measure(self._relevance, texts, signed) if self._relevance else {}),
-            }
-            for name, values in of_the_corpus.items():
-                table = table.append_column(name, pa.array(values))
+            if not self.version:
+                table = self._of_the_corpus(table, batch["text"], signed)
             for at, name in enumerate(KEYS):
                 table = table.add_column(at, pa.field(name, batch.schema.field(name).type), batch[name])
             tables.append(table)
@@ -135,6 +157,19 @@ class Measuring:
             columns["toxicity"] = self._toxicity.measure(texts, columns["language"], shingle_words)
         strings = {"language": pa.string()}
         return pa.table({name: pa.array(values, strings.get(name)) for name, values in columns.items()}), signed
+
+    def _of_the_corpus(self, table: pa.Table, batch: pa.Array, signed: Signatures) -> pa.Table:
+        """The table with the facts that follow from fitted state as well, and the version."""
+        texts = batch.to_pylist()
+        columns = {
+            **rarity.measure(self._unigrams, batch),
+            **perplexity.measure(self._perplexity, texts, signed),
+            **(relevance.measure(self._relevance, texts, signed) if self._relevance else {}),
+            VERSION: np.full(len(texts), self.version, np.int32),
+        }
+        for name, values in columns.items():
+            table = table.append_column(name, pa.array(values))
+        return table
 
     @cached_property
     def _language(self) -> LanguageModel:
@@ -202,7 +237,7 @@ def signature(config: MeasureConfig, texts: Texts) -> tuple[Signatures, NDArray[
 def summary(measures: Path) -> dict[str, Any]:
     """Documents, each language, 1st, 50th and 99th percentile and distribution of each number, one column at a time."""
     with pq.ParquetFile(measures / TABLE) as file:
-        numbers = [name for name in file.schema_arrow.names if name not in (*KEYS, "language", "mixed")]
+        numbers = [name for name in file.schema_arrow.names if name not in (*KEYS, "language", "mixed", VERSION)]
         percentiles, histograms = {}, {}
         for name in numbers:
             values = file.read([name])[0].to_numpy()

@@ -32,7 +32,7 @@ from tasks.curation.duplicates import drop_duplicates, order_of
 from tasks.curation.funnel import Funnel
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
-from tasks.curation.measure import SIGNATURES, TABLE
+from tasks.curation.measure import POPULATION, SIGNATURES, TABLE
 from tasks.curation.measured import MeasuredColumns
 from tasks.curation.measures.statistics import statistics
 from tasks.curation.passages import Passages, find_passages
@@ -127,6 +127,7 @@ def decide(
     ids = table["id"].combine_chunks()
     assert ids.equals(read_documents(documents, ["id"])["id"].combine_chunks()), "measures of other documents"
     measured = MeasuredColumns(measures / TABLE)
+    population = MeasuredColumns(measures / POPULATION) if (measures / POPULATION).exists() else measured
     sources, languages = (table[name].unify_dictionaries().combine_chunks() for name in NAMES)
     ledger = Ledger(ids, sources, languages)
     places, names = sources.indices.to_numpy(), sources.dictionary.to_pylist()
@@ -136,8 +137,8 @@ def decide(
     good = statistics(training)
     fitted: tuple[Fitted, ...] = ()
     if rules is None:
-        rules, fitted = fit(steps(config.rules), good, measured)
-    _apply_rules(rules, measured, good, funnel, wanted)
+        rules, fitted = fit(steps(config.rules), good, population)
+    _apply_rules(rules, measured, population, good, funnel, wanted)
     if guarded:  # before the costly steps
         funnel.check()
     decontaminated = decontaminate(config.decontaminate, documents, shingle_size, held_out, funnel, before)
@@ -183,15 +184,21 @@ def _apply_lists(
 
 
 def _apply_rules(
-    rules: Sequence[Step], measured: Measured, good: Measured, funnel: Funnel, wanted: NDArray[np.bool_]
+    rules: Sequence[Step],
+    measured: Measured,
+    population: Measured,
+    good: Measured,
+    funnel: Funnel,
+    wanted: NDArray[np.bool_],
 ) -> None:
     """The first rule that drops a document is its reason; what each would drop alone is counted beside it.
 
-    So is how many of the labelled training texts, of which `good` holds the statistics, would fall to it.
+    So is how many of the labelled training texts, of which `good` holds the statistics, would fall to it. Quantiles are
+    those of `population`.
     """
     ledger = funnel.ledger
     for name, rule in ((step.name, step.rule) for step in rules):
-        verdict = judge(rule, measured)
+        verdict = judge(rule, measured, population)
         first = verdict.drop & ledger.kept & ~wanted & (not rule.report_only)
         dropped = np.flatnonzero(first)
         ledger.drop(

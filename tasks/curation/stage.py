@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.selection import SelectConfig
-from tasks.runtime.artifact import CleanCorpus, Corpus, InputFiles, LabelledData, Measures, RawCorpus
+from tasks.runtime.artifact import LINEAGE, CleanCorpus, Corpus, InputFiles, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
@@ -30,10 +30,14 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
         ctx.say(
             f"{edit['edit']}: {edit['documents']} documents, {edit['cut']} bytes cut, {edit['inserted']} inserted{told}"
         )
-    return ctx.finish(CleanCorpus, metrics={"account": cleaned.account.model_dump(), "edits": edits})
+    metrics = {"account": cleaned.account.model_dump(), "edits": edits}
+    if cleaned.counted_in:
+        ctx.say(f"repeated_lines: lines count as often as in {cleaned.counted_in[:10]}; its setting refit counts anew")
+        metrics[LINEAGE] = {"fitted_in": cleaned.counted_in}
+    return ctx.finish(CleanCorpus, metrics=metrics)
 
 
-@stage("measure", version=2, incremental=True)
+@stage("measure", version=3, incremental=True)
 def measure(
     ctx: Context,
     config: MeasureConfig,
@@ -46,13 +50,22 @@ def measure(
     `lid_model` is one fastText language-identification model (`lid.176.ftz` or `.bin`), `toxicity` the word lists or
     the classifier of `config.toxicity`.
     """
-    from tasks.curation.measure import run, summary
+    from tasks.curation.lineage import next_version, settings_of
+    from tasks.curation.measure import TABLE, run, summary
 
     if len(lid_model.files) != 1:
         names = ", ".join(file.name for file in lid_model.files) or "none"
         raise RefusedInput(f"The language-identification model must be one file, got {names}.")
-    say_reused(ctx, run(ctx, config, clean.path / "documents", lid_model.files[0], toxicity))
-    return ctx.finish(Measures, metrics=summary(ctx.out))
+    documents = clean.path / "documents"
+    lineage = next_version(ctx.earlier, documents, TABLE, settings_of(clean))
+    reused = run(ctx, config, documents, lineage, lid_model.files[0], toxicity)
+    metrics = summary(ctx.out)
+    say_reused(ctx, reused)
+    if ctx.earlier and not lineage.version:
+        ctx.say("fitted anew: the earlier artifact is of other edits, or knows less than half of these documents")
+    for line in lineage.told(metrics["documents"] - reused, metrics["documents"]):
+        ctx.say(line)
+    return ctx.finish(Measures, metrics={**metrics, LINEAGE: lineage.figures(metrics["documents"])})
 
 
 @stage("select", version=2)
@@ -81,6 +94,9 @@ def select(
     documents = clean.path / "documents"
     training, memory = training_texts(labels.path / "data"), ctx.settings.index_memory
     metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out, memory)
+    lineage = measures.metrics[LINEAGE]
+    if lineage["version"]:
+        metrics[LINEAGE] = lineage
     account = metrics["account"]
     for name, listed in metrics.get("listed", {}).items():
         missing = listed["listed"] - listed["found"]

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict
 MANIFEST = "manifest.json"
 EXECUTION = "execution.json"
 PREFECT_RECORD = ".prefect-"
+LINEAGE = "lineage"
+"""Among the metrics: where state was fitted that the artifact goes on with (`tasks.curation.lineage`)."""
 
 
 class FileDigest(BaseModel):
@@ -129,7 +131,8 @@ class CleanCorpus(Artifact):
 
 
 class Measures(Artifact):
-    """`measures/*.parquet` (one row a document, facts without thresholds), `signatures/*.npy`, `fitted/` (state)."""
+    """`measures/*.parquet` (one row a document, facts without thresholds), `signatures/*.npy`, `fitted/` (state; of an
+    increment with `population.parquet`, the measures that quantiles are taken of)."""
 
 
 class Corpus(Artifact):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks.runtime.artifact import MANIFEST, Corpus, Manifest
+from tasks.runtime.artifact import LINEAGE, MANIFEST, Corpus, Manifest
 from tasks.runtime.units import count, size
 from tasks.runtime.visible import visible
 
@@ -49,6 +49,7 @@ def corpus_facts(corpus: Corpus, licences: Mapping[str, str]) -> dict[str, Any]:
             "settings": own.config["decontaminate"],
         },
         "listed": own.metrics.get("listed", {}),
+        "lineage": own.metrics.get(LINEAGE),
         "sample": raw.config.get("sample", 1.0) if raw else None,
         "made_from": [{"node": one.node, "digest": one.digest, "version": one.version} for one in nodes.values()],
     }
@@ -122,6 +123,12 @@ def _overview(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"Digest `{facts['corpus']['digest']}`."
     if facts["sample"] not in (None, 1.0):
         yield f"A sample: {facts['sample']:.4g} of the documents that there are."
+    if lineage := facts["lineage"]:
+        yield (
+            f"Version {lineage['version']} of it: measured and judged by what was fitted to the "
+            f"{count(lineage['fitted_documents'])} documents of version 0 (measure `{lineage['fitted_in'][:10]}`), and "
+            "no later document displaced an earlier one."
+        )
 
 
 def _sources(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Job(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What a stage may use beside its arguments. None of it changes the result."""
+    """What a stage may use beside its arguments. None of it changes the result, but for fitted state of `earlier`."""
 
     job: Job
     recipe: Manifest
@@ -84,7 +84,8 @@ class Context:
     @property
     def earlier(self) -> Path | None:
         """An artifact to take from what is the same in it: made by this version from the same settings and files of the
-        user, but from other artifacts. Whether there is one must not show in the result."""
+        user, but from other artifacts. It shows in the result only where a stage goes on with the state that was fitted
+        there, and then the manifest names it (`lineage`)."""
         return self.job.earlier
 
     def log(self, name: str, value: float, step: int | None = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.runtime.artifact import EXECUTION, MANIFEST, Artifact, InputFiles, Manifest, artifacts_in
+from tasks.runtime.artifact import EXECUTION, LINEAGE, MANIFEST, Artifact, InputFiles, Manifest, artifacts_in
 from tasks.runtime.stage import Stage
 from tasks.runtime.workspace import DigestMemory, Workspace, remove_tree
 
@@ -108,15 +108,19 @@ class Store:
     def publish(self, made: A, execution: Execution) -> tuple[A, str]:
         """Move a finished artifact into its place; return it and how it compares with one that was there before.
 
-        The comparison is "" (there was none), "equal" (the old one stays) or "different" (the recipe is not
-        reproducible; the new one replaces the old).
+        The comparison is "" (there was none, or it began otherwise: other bytes went in, or other fitted state),
+        "equal" (the old one stays) or "different" (the recipe is not reproducible; the new one replaces the old).
         """
         target = self.workspace.artifact(made.node, made.fingerprint)
         old, _ = self.verify(target, afresh=True)
         self._checked.pop(target, None)
-        previous = _recorded_digest(target)
-        compared = "" if previous is None else "equal" if previous == made.digest else "different"
-        if old is not None and old.digest == made.digest and _same_inputs(old, made.manifest):
+        previous, manifest = _recorded(target), made.manifest
+        compared = ""
+        if previous is not None and previous.digest == made.digest:
+            compared = "equal"
+        elif previous is not None and _same_inputs(previous, manifest):
+            compared = "different" if previous.metrics.get(LINEAGE) == manifest.metrics.get(LINEAGE) else ""
+        if old is not None and old.digest == made.digest and _same_inputs(old, manifest):
             remove_tree(made.path)
         else:
             (made.path / EXECUTION).write_text(execution.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -158,13 +162,13 @@ def execution_in(folder: Path) -> Execution | None:
         return None
 
 
-def _recorded_digest(folder: Path) -> str | None:
+def _recorded(folder: Path) -> Manifest | None:
     """What the manifest in `folder` claims, be the files intact or not."""
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError):
         return None
-    return manifest.digest if manifest.holds() else None
+    return manifest if manifest.holds() else None
 
 
 def _kin(manifest: Manifest) -> tuple[Any, ...]:

@@ -2,7 +2,9 @@
 
 The quantiles are fitted for each language and range of lengths apart: short texts need more bits for each byte, and so
 do languages that the models saw little of, which says nothing about their quality. Of few documents quantiles say
-little either, so that cells with less than `min_documents` are taken together: those of one range of lengths.
+little either, so that cells with less than `min_documents` are taken together: those of one range of lengths. They
+are the quantiles of a `population`: the corpus, or the version of it that its state was fitted to. A range of lengths
+of which that had nothing to compare with is not judged.
 """
 
 from __future__ import annotations
@@ -19,17 +21,20 @@ OTHERS = "others"
 """The languages of one range of lengths that have few documents each."""
 
 
-def judge(measured: Measured, rule: PerplexityRule) -> Verdict:
-    bits = np.asarray(measured["bits_per_byte"], np.float64)
-    languages = measured["language"].astype(str)
-    ranges = np.searchsorted(np.array(rule.length_edges), measured["bytes"], "right")
+def judge(measured: Measured, rule: PerplexityRule, population: Measured) -> Verdict:
+    bits, languages, ranges = _columns(measured, rule)
+    known, known_languages, known_ranges = (
+        (bits, languages, ranges) if population is measured else _columns(population, rule)
+    )
     low, high = np.full(len(bits), -np.inf), np.full(len(bits), np.inf)
     fitted: list[dict[str, Any]] = []
-    for place in np.unique(ranges).tolist():
-        here = ranges == place
-        for language, cell in _cells(languages, here, rule.min_documents):
-            bounds = np.quantile(bits[cell], [rule.low_quantile, rule.high_quantile])
-            low[cell], high[cell] = bounds
+    for place in np.unique(known_ranges).tolist():
+        left = ranges == place
+        for language, cell in _cells(known_languages, known_ranges == place, rule.min_documents):
+            bounds = np.quantile(known[cell], [rule.low_quantile, rule.high_quantile])
+            own = left if language == OTHERS else left & (languages == language)
+            low[own], high[own] = bounds
+            left &= ~own
             fitted.append(
                 {
                     "language": language,
@@ -47,6 +52,18 @@ def judge(measured: Measured, rule: PerplexityRule) -> Verdict:
         reason=above.astype(np.int64),
         reasons=("bits per byte: too low", "bits per byte: too high"),
         fitted=tuple(fitted),
+    )
+
+
+def _columns(
+    measured: Measured, rule: PerplexityRule
+) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.int64]]:
+    """Bits per byte, language and range of lengths. (N,) each"""
+    bits = np.asarray(measured["bits_per_byte"], np.float64)
+    return (
+        bits,
+        measured["language"].astype(str),
+        np.searchsorted(np.array(rule.length_edges), measured["bytes"], "right"),
     )
 
 

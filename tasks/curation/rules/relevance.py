@@ -8,10 +8,11 @@ from pipeline_config.selection import RelevanceRule
 from tasks.curation.rules.verdict import Measured, Verdict
 
 
-def judge(measured: Measured, rule: RelevanceRule) -> Verdict:
-    score = np.asarray(measured["relevance"], np.float64)
-    weight = np.asarray(measured["bytes"], np.int64) if rule.by == "bytes" else np.ones(len(score), np.int64)
-    threshold = _threshold(score, weight, rule.keep)
+def judge(measured: Measured, rule: RelevanceRule, population: Measured) -> Verdict:
+    """The budget is that of `population`: what came later stays from the same score on."""
+    score, fitted_to = (np.asarray(each["relevance"], np.float64) for each in (measured, population))
+    weight = np.asarray(population["bytes"], np.int64) if rule.by == "bytes" else np.ones(len(fitted_to), np.int64)
+    threshold = _threshold(fitted_to, weight, rule.keep)
     kept = score >= threshold
     return Verdict(
         drop=~kept,
