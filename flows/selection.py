@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from pipeline_config.load import explain
 from pipeline_config.rule_presets import Step
-from pipeline_config.selection import DomainRules, PresetRules, SelectConfig
+from pipeline_config.rules import DomainRules, PresetRules
+from pipeline_config.selection import SelectConfig
 from tasks.comparison.settings import Difference, differences
 from tasks.curation.domain import read_rules
 from tasks.curation.stage import select

@@ -21,10 +21,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from pipeline_config.selection import (
+from pipeline_config.rules import (
     AlphabeticWordsRule,
     BulletLinesRule,
     CharactersRule,
+    CodeLinesRule,
     CurlyBracesRule,
     DomainRules,
     DuplicateLinesRule,
@@ -43,6 +44,7 @@ from pipeline_config.selection import (
     RuleEntry,
     SentencesRule,
     ShortLinesRule,
+    SpecialCharactersRule,
     StopWordsRule,
     SymbolsRule,
     TopNgramsRule,
@@ -96,6 +98,25 @@ CCNET: tuple[Rule, ...] = (
 
 DOMAIN_START: tuple[Rule, ...] = (*GOPHER_QUALITY, *GOPHER_REPETITION, *C4, *_FINEWEB_LINES)
 """What the domain's rules are before they are widened. Each needs a row in `tasks.curation.bounds`."""
+
+DOMAIN: tuple[Rule, ...] = (
+    LanguageRule(kind="language", min_words=10),
+    WordCountRule(kind="word_count"),
+    MeanWordLengthRule(kind="mean_word_length", min_words=10),
+    LongestWordRule(kind="longest_word"),
+    SymbolsRule(kind="symbols", min_words=10, maximum_hashes=0.5, maximum_ellipses=0.5),
+    AlphabeticWordsRule(kind="alphabetic_words", min_words=10),
+    SpecialCharactersRule(kind="special_characters", min_words=10),
+    EllipsisLinesRule(kind="ellipsis_lines", min_lines=5),
+    CodeLinesRule(kind="code_lines", min_lines=10),
+    DuplicateLinesRule(kind="duplicate_lines", min_lines=10, maximum=0.6, maximum_characters=0.5),
+    TopNgramsRule(kind="top_ngrams", min_words=50, maximum=(0.4, 0.4, 0.4)),
+    DuplicateNgramsRule(kind="duplicate_ngrams", min_words=50, maximum=(0.6, 0.6, 0.6, 0.6, 0.6, 0.6)),
+    LoremIpsumRule(kind="lorem_ipsum"),
+    PerplexityRule(kind="perplexity", min_words=10, report_only=True),
+)
+"""Rules for English technical text: the published ones where they fit it, widened where it repeats itself, lists
+values or is short for good reason, and silent on ratios of a few words or lines."""
 
 
 @dataclass(frozen=True)

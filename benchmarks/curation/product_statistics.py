@@ -14,7 +14,7 @@ def main() -> None:
     import pyarrow.parquet as pq
 
     from pipeline_config.rule_presets import DOMAIN_START
-    from pipeline_config.selection import DuplicateLinesRule
+    from pipeline_config.rules import DuplicateLinesRule
     from tasks.corpus.document import iter_documents
     from tasks.curation.judge import judge
     from tasks.curation.measures.statistics import statistics

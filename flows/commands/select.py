@@ -179,11 +179,11 @@ def _audit(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 def _card(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from flows.prepare import load_checked
     from flows.selection import newest
-    from tasks.runtime.corpus_card import corpus_card, corpus_facts
+    from tasks.runtime.corpus_card import corpus_card, read_facts
 
     given = config_arguments(args)
     sources = load_checked(given).config.ingest.corpus.sources
-    facts = corpus_facts(newest(given.file).corpus, {source.name: source.licence for source in sources})
+    facts = read_facts(newest(given.file).corpus, {source.name: source.licence for source in sources})
     return facts, [corpus_card(facts)]
 
 

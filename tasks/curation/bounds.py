@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline_config.selection import (
+from pipeline_config.rules import (
     AlphabeticWordsRule,
     BulletLinesRule,
     CharactersRule,
@@ -25,6 +25,7 @@ from pipeline_config.selection import (
     StopWordsRule,
     SymbolsRule,
     TopNgramsRule,
+    ToxicityRule,
     WordCountRule,
 )
 
@@ -87,6 +88,7 @@ _BOUNDS: dict[type[Rule], tuple[Bound, ...]] = {
     DuplicateNgramsRule: _each("duplicate", range(5, 11)),
     SentencesRule: _least("sentences"),
     CurlyBracesRule: _most("curly_braces"),
+    ToxicityRule: _most("toxicity"),
 }
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from pipeline_config.rule_presets import Step
-from pipeline_config.selection import DomainRules, Rule
+from pipeline_config.rules import DomainRules, Rule
 from tasks.curation.bounds import RATIOS, Bound, bounds
 from tasks.curation.judge import judge
 from tasks.curation.rules.verdict import Measured

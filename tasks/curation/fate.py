@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.rule_presets import Step
-from pipeline_config.selection import LanguageRule, PerplexityRule, RelevanceRule, SelectConfig, ToxicityRule
+from pipeline_config.rules import LanguageRule, PerplexityRule, RelevanceRule, ToxicityRule
+from pipeline_config.selection import SelectConfig
 from tasks.corpus.document import documents_at, read_documents, reference, shards, text_digest
 from tasks.corpus.redaction.settings import masked
 from tasks.curation.decontamination import HeldOutTexts
@@ -25,6 +26,7 @@ from tasks.curation.editing import apply_all
 from tasks.curation.judge import judge
 from tasks.curation.measure import SIGNATURES, TABLE, signature
 from tasks.curation.measures.statistics import statistics
+from tasks.curation.rule_lines import rule_lines
 from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, find_leaks, index_held_out
 from tasks.dedup.shingles import jaccard, shingles
@@ -48,7 +50,7 @@ class NoSuchDocument(RefusedInput):
 
 @dataclass(frozen=True)
 class Line:
-    """What one stage did: `ingest`, `clean`, `measure` or `select`, and a phrase."""
+    """What one stage did: `ingest`, `clean`, `measure` or `select`, or what a `rule` says, and a phrase."""
 
     stage: str
     text: str
@@ -129,6 +131,8 @@ def fate_of_document(query: str, raw: RawCorpus, clean: CleanCorpus, measures: M
         lines.append(Line("clean", "dropped: nothing but white space was left"))
         return _fate(row, "dropped", lines)
     lines.append(Line("measure", _measured(measured[0])))
+    steps = read_rules(corpus.path)
+    lines += [Line("rule", text) for text in rule_lines(steps, corpus.metrics["steps"], measured[0])]
     ledger = _rows(corpus.path / "ledger.parquet", document)[0]
     if ledger["decision"] == "kept":
         copies = pc.sum(pc.equal(pq.read_table(corpus.path / "ledger.parquet", columns=["matched_id"])[0], document))
@@ -159,8 +163,9 @@ def fate_of_text(
 ) -> Fate:
     """What would become of a text, were it the next document of `source`, after all others.
 
-    Edits and rules that are restricted to sources apply as for `source`. Perplexity needs models that are not kept and
-    is left out; so is language without `lid_model`, and decontamination without `labels`. The lines say so.
+    Edits and rules that are restricted to sources apply as for `source`. What compares a text with a whole corpus
+    (perplexity, relevance) or needs a list or classifier (toxicity) is left out; so is language without `lid_model`,
+    and decontamination without `labels`. The lines say so.
     """
     config, rules = SelectConfig.model_validate(corpus.config), read_rules(corpus.path)
     lines: list[Line] = []

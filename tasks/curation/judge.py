@@ -7,7 +7,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_config.selection import (
+from pipeline_config.rules import (
     AlphabeticWordsRule,
     BulletLinesRule,
     CharactersRule,

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline_config.rule_presets import Step, steps
-from pipeline_config.selection import MODEL_RULES, NearDuplicatesConfig, SelectConfig
+from pipeline_config.rules import MODEL_RULES
+from pipeline_config.selection import NearDuplicatesConfig, SelectConfig
 from tasks.corpus.account import Account
 from tasks.corpus.document import (
     iter_documents,
@@ -213,18 +214,33 @@ def _apply_rules(
         if verdict.fitted:
             more["fitted"] = list(verdict.fitted)
         if rule.report_only:
-            more["samples"] = _samples(ledger, verdict)
+            more["samples"] = _samples(ledger, verdict, measured["language"])
         more["bounds"] = [
             {"measure": bound.measure, "at": bound.value(rule), "upper": bound.upper} for bound in bounds(rule)
         ]
         funnel.add(name, first, alone=alone, report_only=rule.report_only, kind=rule.kind, sources=rule.sources, **more)
 
 
-def _samples(ledger: Ledger, verdict: Verdict) -> dict[str, list[str]]:
+def _samples(ledger: Ledger, verdict: Verdict, languages: NDArray[np.object_]) -> dict[str, list[dict[str, Any]]]:
     """By reason some documents that a rule would drop: the first in order of id, which is a hash."""
     rows = [np.flatnonzero(verdict.drop & (verdict.reason == at))[:SAMPLES] for at in range(len(verdict.reasons))]
-    named = zip(verdict.reasons, rows, strict=True)
-    return {reason: [ledger.reference(row) for row in found.tolist()] for reason, found in named if len(found)}
+    return {
+        reason: [
+            {
+                "document": ledger.reference(row),
+                "language": str(languages[row]),
+                "value": _number(verdict.value[row]),
+                "threshold": _number(verdict.threshold[row]),
+            }
+            for row in found.tolist()
+        ]
+        for reason, found in zip(verdict.reasons, rows, strict=True)
+        if len(found)
+    }
+
+
+def _number(value: np.float64) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _cut_passages(config: SelectConfig, documents: Path, decided: Decided, out: Path, memory: int) -> Passages:

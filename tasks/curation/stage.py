@@ -6,6 +6,7 @@ from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.selection import SelectConfig
 from tasks.runtime.artifact import LINEAGE, CleanCorpus, Corpus, InputFiles, LabelledData, Measures, RawCorpus
+from tasks.runtime.corpus_card import corpus_facts, write_card
 from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
@@ -68,7 +69,7 @@ def measure(
     return ctx.finish(Measures, metrics={**metrics, LINEAGE: lineage.figures(metrics["documents"])})
 
 
-@stage("select", version=2)
+@stage("select", version=3)
 def select(
     ctx: Context,
     config: SelectConfig,
@@ -82,6 +83,7 @@ def select(
     Held out are the validation and test texts of `labels`, and all texts of `benchmarks`.
     """
     from tasks.curation.decontamination import HeldOutTexts, training_texts
+    from tasks.curation.reported import reported
     from tasks.curation.selection import check_bands, run
 
     measured = MeasureConfig.model_validate(measures.config)
@@ -114,6 +116,8 @@ def select(
             f"select kept none of {account['documents_in']} documents; {most['step']!r} dropped most "
             f"({most['documents']}). Expected some to stay; widen that rule in select.rules, or set its report_only."
         )
+    told = reported(documents, metrics["steps"], CleanConfig.model_validate(clean.config).edits)
+    write_card(ctx.out, corpus_facts(ctx.recipe.config, metrics, clean.manifest, measures.manifest, told))
     return ctx.finish(Corpus, metrics=metrics)
 
 

@@ -5,6 +5,7 @@ Ids are hashes: the documents with the lowest ones are a sample that nobody chos
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class Ledger:
 
     @staticmethod
     def read(corpus: Path) -> Ledger:
-        columns = ["id", "step", "reason", "value", "threshold", "matched_id", "jaccard"]
+        columns = ["id", "step", "reason", "value", "threshold", "matched_id", "jaccard", "language"]
         return Ledger(first_rows(corpus / "ledger.parquet", columns))
 
     @property
@@ -90,6 +91,12 @@ class Ledger:
         """For each step the first rows that it dropped."""
         of_rows = self.steps
         return {step: rows_at(self.table, np.flatnonzero(of_rows == step)[:most].tolist()) for step in steps}
+
+    def groups(self, step: str) -> list[tuple[bytes, int]]:
+        """The documents that a step dropped others for, and how many there are of each group with it; most first."""
+        rows = zip(self.table["step"].to_pylist(), self.table["matched_id"].to_pylist(), strict=True)
+        counts = Counter(matched for name, matched in rows if name == step and matched)
+        return sorted(((kept, count + 1) for kept, count in counts.items()), key=lambda one: (-one[1], one[0]))
 
     def spread(self, step: str, most: int) -> list[dict[str, Any]]:
         """Pairs of a step from the least alike to the most, spread over their ranks; no kept document twice."""

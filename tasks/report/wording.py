@@ -75,8 +75,8 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def number(value: float) -> str:
-    """At most four significant digits."""
-    return f"{value:.4g}".replace("-", "−")
+    """At most four significant digits; large ones as counts are written, not as powers of ten."""
+    return count(value) if abs(value) >= 10_000 else f"{value:.4g}".replace("-", "−")
 
 
 def signed(value: float, digits: int = 3) -> str:

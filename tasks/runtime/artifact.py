@@ -137,7 +137,8 @@ class Measures(Artifact):
 
 class Corpus(Artifact):
     """`documents/*.parquet` (what was kept), `ledger.parquet` (per document: decision, reason, value, match),
-    `rules.json` (the steps that judged, thresholds as fitted)."""
+    `rules.json` (the steps that judged, thresholds as fitted), `card.md` and `card.json` (`tasks.runtime.corpus_card`),
+    and where passages are cut `cuts.parquet`."""
 
 
 class Tokenizer(Artifact):

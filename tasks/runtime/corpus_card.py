@@ -1,12 +1,16 @@
 """The card of a selected corpus: what is in it, where it came from, what was taken out, and what it is not good for.
 
 After Data Cards (Pushkarna et al. 2022, FAccT, arXiv:2204.01075): overview, provenance, transformations, sensitive
-content, validation, known limits, access. Drawn from manifests alone, so it can be drawn again at any time.
+content, validation, known limits, access. `select` writes it beside the documents, from its own figures and those of
+what it read. What is no part of that recipe is added where the card is shown: licences, which may be stated later
+without making anything again, and what was there before `clean`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tasks.runtime.artifact import LINEAGE, MANIFEST, Corpus, Manifest
@@ -14,42 +18,68 @@ from tasks.runtime.units import count, size
 from tasks.runtime.visible import visible
 
 NOT_STATED = "not stated"
+CARD, FACTS = "card.md", "card.json"
+SHOWN = 3
+"""Samples of each reason on the page; the facts hold all."""
 
 
-def corpus_facts(corpus: Corpus, licences: Mapping[str, str]) -> dict[str, Any]:
-    """The card as JSON types. `licences`: by name of a source, as the configuration states them.
+def corpus_facts(
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    clean: Manifest,
+    measures: Manifest,
+    reported: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The card as JSON types, from config and metrics of `select` and the manifests of what it read.
 
-    What an artifact says that is gone is null.
+    `reported`: by rule that only reports and by reason some texts that it would drop.
     """
-    own = corpus.manifest
-    nodes = {manifest.node: manifest for manifest in _made_from(corpus, own)}
-    raw, clean, measures = (nodes.get(node) for node in ("ingest.corpus", "clean", "measure"))
-    account, steps = own.metrics["account"], {step["step"]: step for step in own.metrics["steps"]}
-    near = own.config.get("near_duplicates")
+    account, steps = metrics["account"], {step["step"]: step for step in metrics["steps"]}
+    near = config.get("near_duplicates")
     return {
-        "corpus": {"node": own.node, "fingerprint": own.fingerprint, "digest": own.digest, "version": own.version},
         "documents": account["documents_kept"],
         "bytes": account["bytes_kept"],
-        "sources": [
-            {"name": name, "licence": licences.get(name) or None, **figures}
-            for name, figures in own.metrics["sources"].items()
-        ],
-        "languages": own.metrics.get("languages"),
-        "funnel": list(_funnel(raw, clean, own)),
+        "sources": [{"name": name, **figures} for name, figures in metrics["sources"].items()],
+        "languages": metrics["languages"],
+        "funnel": list(_funnel(clean, metrics)),
+        "reported": reported,
         "personal_data": _replaced(clean),
         "duplicates": {
-            "exact": steps["exact"]["documents"] if own.config["exact_duplicates"] else None,
+            "exact": steps["exact"]["documents"] if config["exact_duplicates"] else None,
             "near": steps["near"]["documents"] if near else None,
             "near_settings": near,
-            "permutations": measures.config["signature"]["permutations"] if measures else None,
+            "permutations": measures.config["signature"]["permutations"],
         },
         "decontamination": {
             "documents": steps["decontaminate"]["documents"],
-            **own.metrics["decontamination"],
-            "settings": own.config["decontaminate"],
+            **metrics["decontamination"],
+            "settings": config["decontaminate"],
         },
-        "listed": own.metrics.get("listed", {}),
-        "lineage": own.metrics.get(LINEAGE),
+        "listed": metrics.get("listed", {}),
+        "lineage": metrics.get(LINEAGE),
+    }
+
+
+def write_card(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write `card.json` and `card.md`."""
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(corpus_card(facts), encoding="utf-8")
+
+
+def read_facts(corpus: Corpus, licences: Mapping[str, str]) -> dict[str, Any]:
+    """The facts that lie in an artifact, and what is no part of them. `licences`: by name of a source, as the
+    configuration states them.
+
+    What an artifact says that is gone is null.
+    """
+    own, facts = corpus.manifest, json.loads((corpus.path / FACTS).read_text(encoding="utf-8"))
+    nodes = {manifest.node: manifest for manifest in _made_from(corpus, own)}
+    raw = nodes.get("ingest.corpus")
+    return {
+        **facts,
+        "corpus": {"node": own.node, "fingerprint": own.fingerprint, "digest": own.digest, "version": own.version},
+        "sources": [{**one, "licence": licences.get(one["name"]) or None} for one in facts["sources"]],
+        "funnel": [*(_ingested(raw) if raw else ()), *facts["funnel"]],
         "sample": raw.config.get("sample", 1.0) if raw else None,
         "made_from": [{"node": one.node, "digest": one.digest, "version": one.version} for one in nodes.values()],
     }
@@ -57,21 +87,24 @@ def corpus_facts(corpus: Corpus, licences: Mapping[str, str]) -> dict[str, Any]:
 
 def corpus_card(facts: Mapping[str, Any]) -> str:
     """The card as Markdown."""
+    name = f" {facts['corpus']['fingerprint'][:10]}" if "corpus" in facts else ""
     sections = {
-        f"Corpus {facts['corpus']['fingerprint'][:10]}": _overview(facts),
+        f"Corpus{name}": _overview(facts),
         "Sources and licences": _sources(facts),
         "Languages": _languages(facts),
         "What was taken out": _steps(facts),
+        "What rules only report": _reported(facts),
         "Personal data and secrets": _personal(facts),
         "Duplicates": _duplicates(facts),
         "Held-out texts": _held_out(facts),
         "Known limits": _limits(facts),
         "To have a document taken down": _takedown(facts),
-        "Made from": (f"- {one['node']} (version {one['version']}) `{one['digest']}`" for one in facts["made_from"]),
+        "Made from": _origin(facts),
     }
     lines: list[str] = []
-    for title, body in sections.items():
-        lines += [f"{'##' if lines else '#'} {title}", "", *body, ""]
+    for title, body in ((title, list(body)) for title, body in sections.items()):
+        if body:
+            lines += [f"{'##' if lines else '#'} {title}", "", *body, ""]
     return visible("\n".join(lines))
 
 
@@ -91,37 +124,38 @@ def _made_from(corpus: Corpus, own: Manifest) -> Iterator[Manifest]:
     return walk(own)
 
 
-def _funnel(raw: Manifest | None, clean: Manifest | None, own: Manifest) -> Iterator[dict[str, Any]]:
-    def row(stage: str, step: str, documents: int, taken: int) -> dict[str, Any]:
-        return {"stage": stage, "step": step, "documents": documents, "bytes": taken}
+def _row(stage: str, step: str, documents: int, taken: int) -> dict[str, Any]:
+    return {"stage": stage, "step": step, "documents": documents, "bytes": taken}
 
-    if raw:
-        account = raw.metrics["account"]
-        yield row("ingest", "quarantined", account["documents_quarantined"], account["bytes_quarantined"])
-        if account["documents_dropped"]:
-            yield row("ingest", "not in the sample", account["documents_dropped"], account["bytes_dropped"])
-    if clean:
-        for edit in clean.metrics["edits"]:
-            yield row("clean", edit["edit"], 0, edit["cut"] - edit["inserted"])
-        account = clean.metrics["account"]
-        yield row("clean", "left empty", account["documents_dropped"], account["bytes_dropped"])
-    for step in own.metrics["steps"]:
+
+def _ingested(raw: Manifest) -> Iterator[dict[str, Any]]:
+    account = raw.metrics["account"]
+    yield _row("ingest", "quarantined", account["documents_quarantined"], account["bytes_quarantined"])
+    if account["documents_dropped"]:
+        yield _row("ingest", "not in the sample", account["documents_dropped"], account["bytes_dropped"])
+
+
+def _funnel(clean: Manifest, metrics: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for edit in clean.metrics["edits"]:
+        yield _row("clean", edit["edit"], 0, edit["cut"] - edit["inserted"])
+    account = clean.metrics["account"]
+    yield _row("clean", "left empty", account["documents_dropped"], account["bytes_dropped"])
+    for step in metrics["steps"]:
         if not step.get("report_only"):
-            yield row("select", step["step"], step["documents"], step["bytes"])
+            yield _row("select", step["step"], step["documents"], step["bytes"])
 
 
-def _replaced(clean: Manifest | None) -> dict[str, dict[str, int]] | None:
+def _replaced(clean: Manifest) -> dict[str, dict[str, int]]:
     """By edit that replaces, what it replaced, by kind; empty where none does."""
-    if clean is None:
-        return None
     kinds = ("pii", "secrets")
     return {edit["edit"]: edit.get("counts", {}) for edit in clean.metrics["edits"] if edit["edit"] in kinds}
 
 
 def _overview(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"{count(facts['documents'])} documents, {size(facts['bytes'])} of text (UTF-8), for learning without labels."
-    yield f"Digest `{facts['corpus']['digest']}`."
-    if facts["sample"] not in (None, 1.0):
+    if "corpus" in facts:
+        yield f"Digest `{facts['corpus']['digest']}`."
+    if facts.get("sample", 1.0) not in (None, 1.0):
         yield f"A sample: {facts['sample']:.4g} of the documents that there are."
     if lineage := facts["lineage"]:
         yield (
@@ -132,20 +166,28 @@ def _overview(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sources(facts: Mapping[str, Any]) -> Iterator[str]:
-    yield "| source | licence | documents | of | text | of |"
-    yield "|---|---|---|---|---|---|"
+    stated = "corpus" in facts
+    yield f"| source |{' licence |' if stated else ''} documents | of | text | of |"
+    yield f"|---|{'---|' if stated else ''}---|---|---|---|"
     for one in facts["sources"]:
-        cells = [one["name"].replace("|", "\\|"), (one["licence"] or NOT_STATED).replace("|", "\\|")]
+        cells = [_cell(one["name"]), *([_cell(one["licence"] or NOT_STATED)] if stated else [])]
         cells += [count(one[name]) for name in ("documents_kept", "documents_in")]
         cells += [size(one[name]) for name in ("bytes_kept", "bytes_in")]
         yield f"| {' | '.join(cells)} |"
+    if not stated:
+        yield ""
+        yield (
+            "Licences stand in the configuration (`ingest.corpus.sources.*.licence`), where they can be stated without "
+            "making the corpus again; `textmill select card` and MLflow show this card with them."
+        )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _languages(facts: Mapping[str, Any]) -> Iterator[str]:
     """As identified, a guess for a short text."""
-    if not facts["languages"]:
-        yield "Not known."
-        return
     yield "| language (as identified) | documents |"
     yield "|---|---|"
     for name, number in facts["languages"].items():
@@ -162,14 +204,24 @@ def _steps(facts: Mapping[str, Any]) -> Iterator[str]:
     yield "The reason for each document stands in `ledger.parquet`; `textmill show doc:ID` tells it."
 
 
+def _reported(facts: Mapping[str, Any]) -> Iterator[str]:
+    if not facts["reported"]:
+        return
+    yield "Beginnings of texts that these rules would drop, were they on; the first by id, which is a hash."
+    yield ""
+    yield "| rule | reason | value | threshold | text |"
+    yield "|---|---|---|---|---|"
+    for group in facts["reported"]:
+        for one in group["documents"][:SHOWN]:
+            figures = ("–" if one[name] is None else f"{one[name]:.4g}" for name in ("value", "threshold"))
+            text = _cell(one["text"].replace("`", "'"))  # as code: what it holds is no Markdown of ours
+            yield f"| {' | '.join([group['step'], group['reason'], *figures])} | `{text}` |"
+
+
 def _personal(facts: Mapping[str, Any]) -> Iterator[str]:
     found = facts["personal_data"]
     if not found:
-        yield (
-            "Nothing was looked for or replaced (`clean.edits` has neither `pii` nor `secrets`): expect personal data."
-            if found is not None
-            else "Not known: the artifact of clean is gone."
-        )
+        yield "Nothing was looked for (`clean.edits` has neither `pii` nor `secrets`): expect personal data."
         return
     yield "Replaced by typed placeholders. Names of persons are not looked for."
     yield ""
@@ -190,7 +242,7 @@ def _duplicates(facts: Mapping[str, Any]) -> Iterator[str]:
         yield "- Near-duplicates were left in."
         return
     yield f"- {count(told['near'])} documents had a Jaccard of {near['threshold']:g} or more with one that was kept."
-    if permutations and isinstance(near["bands"], int):
+    if isinstance(near["bands"], int):
         recall = 1 - (1 - near["threshold"] ** (permutations // near["bands"])) ** near["bands"]
         yield f"- Of pairs at that threshold {recall:.0%} are found by {near['bands']} bands; of more alike ones, more."
 
@@ -205,9 +257,9 @@ def _held_out(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _limits(facts: Mapping[str, Any]) -> Iterator[str]:
-    if facts["sample"] not in (None, 1.0):
+    if facts.get("sample", 1.0) not in (None, 1.0):
         yield "- A sample holds fewer duplicates than the whole: their number is underestimated."
-    unstated = [one["name"] for one in facts["sources"] if not one["licence"]]
+    unstated = [one["name"] for one in facts["sources"] if "licence" in one and not one["licence"]]
     if unstated:
         yield f"- No licence is stated for {', '.join(unstated)} (`ingest.corpus.sources.*.licence`)."
     yield "- Rules count words and lines; they do not know whether a text is true, fair or up to date."
@@ -221,3 +273,7 @@ def _takedown(facts: Mapping[str, Any]) -> Iterator[str]:
     listed = facts["listed"].get("drop")
     if listed:
         yield f"Listed so far: {count(listed['listed'])} ids, {count(listed['found'])} of documents that come in."
+
+
+def _origin(facts: Mapping[str, Any]) -> Iterator[str]:
+    return (f"- {one['node']} (version {one['version']}) `{one['digest']}`" for one in facts.get("made_from", ()))

@@ -29,7 +29,7 @@ from tasks.runtime.artifact import (
     Tokenizer,
     files_of,
 )
-from tasks.runtime.corpus_card import corpus_card, corpus_facts
+from tasks.runtime.corpus_card import CARD, FACTS, corpus_card, read_facts
 from tasks.runtime.data_card import data_card
 from tasks.runtime.logged_figures import pictures, tables
 from tasks.runtime.metric_names import Point, accepted, flat, live_name, manifest_points, numbers
@@ -271,12 +271,12 @@ class NodeRun:
         dataset = _dataset(artifact.node, manifest.kind, artifact.digest, artifact.fingerprint, profile)
         tags = [InputTag("mlflow.data.context", "output"), InputTag("digest", artifact.digest)]
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, tags)])
-        if isinstance(artifact, Corpus) and manifest.metrics.get("steps"):
-            facts = corpus_facts(artifact, self.licences)
-            self.client.log_text(self.run_id, corpus_card(facts), "card.md")
-            self.client.log_dict(self.run_id, facts, "card.json")
+        if isinstance(artifact, Corpus) and FACTS in manifest.files:
+            facts = read_facts(artifact, self.licences)
+            self.client.log_text(self.run_id, corpus_card(facts), CARD)
+            self.client.log_dict(self.run_id, facts, FACTS)
         else:
-            self.client.log_text(self.run_id, data_card(manifest), "card.md")
+            self.client.log_text(self.run_id, data_card(manifest), CARD)
 
 
 def _costs(artifact: Artifact) -> list[Point]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.runtime.artifact import MANIFEST, CleanCorpus, Corpus, Measures, RawCorpus
-from tasks.runtime.corpus_card import corpus_card, corpus_facts
+from tasks.runtime.corpus_card import CARD, FACTS, corpus_card, corpus_facts, read_facts, write_card
 from tasks.runtime.tracking import Tracking
 from tasks.runtime.workspace import Workspace, remove_tree
 from tests.promotion.shop import make_artifact
@@ -24,6 +24,21 @@ STEPS = [
     {"step": "exact", "documents": 5, "bytes": 50},
     {"step": "near", "documents": 6, "bytes": 60},
 ]
+REPORTED = [
+    {
+        "step": "perplexity",
+        "reason": "bits per byte: too high",
+        "documents": [
+            {
+                "document": "doc:01",
+                "value": 7.25,
+                "threshold": 4.0,
+                "source": "docs",
+                "text": "x|y `z`\n![](http://a.b)",
+            }
+        ],
+    }
+]
 SELECT: dict[str, Any] = {
     "exact_duplicates": True,
     "near_duplicates": {"threshold": 0.8, "bands": 14},
@@ -31,9 +46,17 @@ SELECT: dict[str, Any] = {
 }
 
 
-def made(root: Path, node: str, kind: Any, metrics: Any, config: Any, *before: Any) -> Any:
+def made(
+    root: Path,
+    node: str,
+    kind: Any,
+    metrics: Any,
+    config: Any,
+    *before: Any,
+    fill: Callable[[Path], None] = lambda _: None,
+) -> Any:
     """An artifact that names those before it as its inputs."""
-    artifact = make_artifact(kind, node, root, lambda _: None, metrics=metrics, config=config)
+    artifact = make_artifact(kind, node, root, fill, metrics=metrics, config=config)
     manifest = artifact.manifest
     inputs = {
         one.node: {"node": one.node, "kind": "", "fingerprint": one.fingerprint, "digest": one.digest} for one in before
@@ -70,13 +93,19 @@ def corpus(tmp_path: Path) -> Callable[..., Corpus]:
             "decontamination": {"held_out_texts": 7, "boilerplate_ngrams": 0},
             "listed": {"drop": {"listed": 2, "found": 1}},
         }
-        return made(tmp_path, "select", Corpus, metrics, {**SELECT, **select}, clean, measures)
+        config = {**SELECT, **select}
+        facts = corpus_facts(config, metrics, clean.manifest, measures.manifest, REPORTED)
+
+        def card(folder: Path) -> None:
+            write_card(folder, facts)
+
+        return made(tmp_path, "select", Corpus, metrics, config, clean, measures, fill=card)
 
     return make
 
 
 def test_the_facts_are_those_of_the_manifests(corpus: Callable[..., Corpus]) -> None:
-    facts = corpus_facts(corpus(), {"docs": "CC-BY-4.0", "no|tes": ""})
+    facts = read_facts(corpus(), {"docs": "CC-BY-4.0", "no|tes": ""})
     assert json.loads(json.dumps(facts)) == facts
     assert [one["licence"] for one in facts["sources"]] == ["CC-BY-4.0", None]
     assert [one["node"] for one in facts["made_from"]] == ["ingest.corpus", "clean", "measure"]
@@ -92,7 +121,7 @@ def test_the_facts_are_those_of_the_manifests(corpus: Callable[..., Corpus]) -> 
 
 
 def test_the_card_says_what_a_reader_must_know(corpus: Callable[..., Corpus]) -> None:
-    card = corpus_card(corpus_facts(corpus(), {"docs": "CC-BY-4.0"}))
+    card = corpus_card(read_facts(corpus(), {"docs": "CC-BY-4.0"}))
     for line in (
         "1 234 documents, 56.7 kB of text (UTF-8), for learning without labels.",
         "| docs | CC-BY-4.0 | 1 200 | 1 300 | 56.0 kB | 60.0 kB |",
@@ -101,6 +130,7 @@ def test_the_card_says_what_a_reader_must_know(corpus: Callable[..., Corpus]) ->
         "| email (pii) | 2 |",
         "- Of pairs at that threshold 92% are found by 14 bands; of more alike ones, more.",  # 1 − (1 − 0.8⁸)¹⁴
         "- No licence is stated for no|tes (`ingest.corpus.sources.*.licence`).",
+        "| perplexity | bits per byte: too high | 7.25 | 4 | `x\\|y 'z' ![](http://a.b)` |",
         "Listed so far: 2 ids, 1 of documents that come in.",
     ):
         assert line in card.splitlines(), line
@@ -108,7 +138,7 @@ def test_the_card_says_what_a_reader_must_know(corpus: Callable[..., Corpus]) ->
 
 
 def test_what_was_not_done_is_said(corpus: Callable[..., Corpus]) -> None:
-    facts = corpus_facts(corpus(sample=0.1, near_duplicates=None, exact_duplicates=False), {})
+    facts = read_facts(corpus(sample=0.1, near_duplicates=None, exact_duplicates=False), {})
     card = corpus_card(facts)
     assert facts["sample"] == 0.1
     assert ("ingest", "not in the sample", 90, 9000) in [tuple(row.values()) for row in facts["funnel"]]
@@ -120,9 +150,21 @@ def test_what_is_gone_is_not_made_up(corpus: Callable[..., Corpus]) -> None:
     made = corpus()
     for node in ("clean", "measure", "ingest.corpus"):
         remove_tree(made.path.parent.parent / node)
-    facts = corpus_facts(made, {})
-    assert (facts["personal_data"], facts["sample"], facts["duplicates"]["permutations"]) == (None, None, None)
-    assert "Not known: the artifact of clean is gone." in corpus_card(facts)
+    facts = read_facts(made, {})
+    assert (facts["personal_data"], facts["sample"], facts["made_from"]) == ({"pii": {"email": 2, "iban": 1}}, None, [])
+
+
+def test_the_card_lies_in_the_artifact_and_says_what_it_leaves_to_the_configuration(corpus: Callable[..., Corpus]):
+    made = corpus()
+    assert {CARD, FACTS} <= set(made.manifest.files)
+    facts, card = json.loads((made.path / FACTS).read_text()), (made.path / CARD).read_text()
+    assert facts["documents"] == 1234
+    assert "licence" not in facts["sources"][0]
+    assert "| docs | 1 200 | 1 300 | 56.0 kB | 60.0 kB |" in card.splitlines()
+    assert "not stated" not in card
+    assert "`ingest.corpus.sources.*.licence`" in card
+    assert str(made.path) not in card
+    assert made.digest not in card
 
 
 def test_the_card_stands_with_the_artifact_in_mlflow(corpus: Callable[..., Corpus], tmp_path: Path) -> None:

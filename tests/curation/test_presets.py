@@ -9,14 +9,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_config.rule_presets import DOMAIN_START, Step, steps
-from pipeline_config.selection import (
-    MODEL_RULES,
-    DomainRules,
-    LoremIpsumRule,
-    PresetRules,
-    Rule,
-    SelectConfig,
-)
+from pipeline_config.rules import MODEL_RULES, DomainRules, LoremIpsumRule, PresetRules, Rule
+from pipeline_config.selection import SelectConfig
 from tasks.curation.bounds import bounds
 from tasks.curation.domain import Fitted, cost, fit, read_rules, write_rules
 from tasks.curation.judge import judge

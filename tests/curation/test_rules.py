@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline_config.selection import DOMAIN, Rule
+from pipeline_config.rule_presets import DOMAIN
+from pipeline_config.rules import Rule
 from tasks.curation.judge import judge
 from tasks.curation.measures.statistics import statistics
 

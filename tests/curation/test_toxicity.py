@@ -18,7 +18,8 @@ from pipeline_config.measure import (
     TransformersToxicity,
     WordListToxicity,
 )
-from pipeline_config.selection import SelectConfig, ToxicityRule
+from pipeline_config.rules import ToxicityRule
+from pipeline_config.selection import SelectConfig
 from tasks.curation.judge import judge
 from tasks.curation.measure import statistics
 from tasks.curation.measures.toxicity import toxicity_scorer

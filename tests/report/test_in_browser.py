@@ -77,7 +77,7 @@ def test_what_is_wider_than_a_phone_scrolls_by_itself_and_by_keyboard(page: Page
     table = page.locator(".scroll").first
     table.focus()
     page.keyboard.press("ArrowRight")
-    # Scrolling is smooth, so it takes frames; the page forbids eval, which Playwright's own waiting for a function needs.
+    # Scrolling is smooth, so it takes frames; the page forbids eval, which Playwright needs to wait for a function.
     for _ in range(100):
         if page.evaluate("document.querySelector('.scroll').scrollLeft") > 0:
             break

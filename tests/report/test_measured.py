@@ -31,6 +31,17 @@ def test_every_rule_has_its_cost_and_its_threshold(made: Made) -> None:
     assert "What each rule costs" in render(*made)
 
 
+def test_quantiles_are_drawn_and_told_for_each_language_and_length(made: Made) -> None:
+    material = Material(*made)
+    (step,) = (step for step in material.node("select").metrics["steps"] if step["step"] == "perplexity")
+    shown = measured.build(material)
+    bits = next(one for one in shown["pictures"] if one["name"] == "bits per byte")
+    assert bits["rules"] == ["perplexity (report only)"]
+    largest = max(step["fitted"], key=lambda cell: cell["documents"])
+    assert all(f" {largest[side]:.4g}" in bits["picture"] for side in ("low", "high"))
+    assert [row["documents"] for row in shown["quantiles"]] == [cell["documents"] for cell in step["fitted"]]
+
+
 @pytest.mark.parametrize(
     ("threshold", "place", "said"),
     [

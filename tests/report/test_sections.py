@@ -203,8 +203,26 @@ def test_what_was_dropped_shows_the_passage_that_did_it(made: Made) -> None:
     assert "<mark>lorem ipsum</mark>" in samples["lorem ipsum"][0]["text"]
     assert "<mark>WWW" in samples["longest word"][0]["text"]
     assert "<mark>#</mark>" in samples["symbols"][0]["text"]
-    assert samples["decontaminate"][0]["marked"]
+    assert "<mark>" in samples["decontaminate"][0]["text"]
+    assert len(samples["exact"]) <= 10
     assert samples["exact"][0]["matched"]
+
+
+def test_what_only_reports_shows_texts_of_each_tail(made: Made) -> None:
+    groups = {group["step"]: group for group in funnel.build(Material(*made))["samples"]}
+    assert groups["perplexity"]["reports"]
+    assert not groups["symbols"]["reports"]
+    entries = groups["perplexity"]["entries"]
+    assert {entry["reason"].partition(":")[0] for entry in entries} == {"bits per byte"}
+    assert {entry["reason"].split(": ")[1] for entry in entries} == {"too low", "too high"}
+    assert all(entry["text"] for entry in entries)
+
+
+def test_groups_of_near_duplicates_are_counted_with_the_one_that_stayed(made: Made) -> None:
+    data = pairs.build(Material(*made))
+    assert [one["groups"] for one in data["sizes"]] == [1, 0, 0, 0]  # one pair
+    (group,) = data["groups"]
+    assert (group["documents"], group["id"]) == (2, data["pairs"][0]["kept_id"])
 
 
 def test_near_duplicates_have_their_differences_marked(made: Made) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -19,11 +18,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline_config.measure import FastTextToxicity, Toxicity, TransformersToxicity, WordListToxicity
+from tasks.corpus.word_list import AFTER, BEFORE, normal, pattern
 from tasks.runtime.artifact import InputFile, InputFiles
 from tasks.runtime.errors import RefusedInput
 
-_UNSPACED = ("ja", "ko", "th", "zh")
-"""Languages in which a word of a list may stand within what white space delimits."""
 _BATCH = 32
 
 
@@ -52,38 +50,26 @@ class WordLists:
     """Occurrences of the words and phrases of the document's language; case and normal form do not count."""
 
     def __init__(self, config: WordListToxicity, files: Sequence[InputFile]) -> None:
-        excluded = {_normal(word) for word in config.exclude}
         self._patterns: dict[str, str] = {}
         for file in files:
             language = Path(file.name).stem
-            words = sorted({_normal(word) for word in _read(file)} - excluded, key=lambda word: (-len(word), word))
-            union = "|".join(_quoted(word) for word in words)
-            if words:
-                self._patterns[language] = f"(?:{union})" if language in _UNSPACED else rf"(?<!\w)(?:{union})(?!\w)"
-        self._compiled = {language: re.compile(pattern) for language, pattern in self._patterns.items()}
+            if found := pattern(_read(file), language, config.exclude):
+                self._patterns[language] = found
+        self._compiled = {language: re.compile(text) for language, text in self._patterns.items()}
 
     def measure(self, texts: Sequence[str], languages: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float64]:
         counts = np.zeros(len(texts), np.int64)
-        for language, pattern in self._compiled.items():
+        for language, compiled in self._compiled.items():
             rows = np.flatnonzero(languages.astype(str) == language).tolist()
             if not rows:
                 continue
-            normal = [_normal(texts[row]) for row in rows]
-            bare = self._patterns[language].removeprefix(r"(?<!\w)").removesuffix(r"(?!\w)")
-            hits = pc.match_substring_regex(pa.array(normal, pa.large_string()), bare)
+            normalised = [normal(texts[row]) for row in rows]
+            bare = self._patterns[language].removeprefix(BEFORE).removesuffix(AFTER)
+            hits = pc.match_substring_regex(pa.array(normalised, pa.large_string()), bare)
             for place in np.flatnonzero(hits.to_numpy(zero_copy_only=False)).tolist():
-                counts[rows[place]] = sum(1 for _ in pattern.finditer(normal[place]))
+                counts[rows[place]] = sum(1 for _ in compiled.finditer(normalised[place]))
         shares: NDArray[np.float64] = 1000 * counts / np.maximum(words, 1)
         return shares
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
-
-
-def _quoted(word: str) -> str:
-    """As Python's `re` and RE2 read it; parts of a phrase may stand on two lines."""
-    return r"[ \t\n]+".join(re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", part) for part in word.split())
 
 
 def _read(file: InputFile) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import AlphabeticWordsRule
+from pipeline_config.rules import AlphabeticWordsRule
 from tasks.curation.rules.verdict import Measured, Verdict, outside
 
 

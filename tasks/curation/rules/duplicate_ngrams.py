@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import DuplicateNgramsRule
+from pipeline_config.rules import DuplicateNgramsRule
 from tasks.curation.rules.verdict import Measured, Verdict, first, outside
 
 

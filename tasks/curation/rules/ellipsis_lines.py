@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import EllipsisLinesRule
+from pipeline_config.rules import EllipsisLinesRule
 from tasks.curation.rules.verdict import Measured, Verdict, outside
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_config.selection import LanguageRule
+from pipeline_config.rules import LanguageRule
 from tasks.curation.rules.verdict import Measured, Verdict
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import LoremIpsumRule
+from pipeline_config.rules import LoremIpsumRule
 from tasks.curation.rules.verdict import Measured, Verdict, outside
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import MeanWordLengthRule
+from pipeline_config.rules import MeanWordLengthRule
 from tasks.curation.rules.verdict import Measured, Verdict, outside
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline_config.selection import PerplexityRule
+from pipeline_config.rules import PerplexityRule
 from tasks.curation.rules.verdict import Measured, Verdict
 
 OTHERS = "others"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_config.selection import RelevanceRule
+from pipeline_config.rules import RelevanceRule
 from tasks.curation.rules.verdict import Measured, Verdict
 
 

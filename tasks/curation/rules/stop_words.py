@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import StopWordsRule
+from pipeline_config.rules import StopWordsRule
 from tasks.curation.rules.verdict import Measured, Verdict, outside
 
 

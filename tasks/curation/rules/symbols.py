@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import SymbolsRule
+from pipeline_config.rules import SymbolsRule
 from tasks.curation.rules.verdict import Measured, Verdict, first, outside
 
 

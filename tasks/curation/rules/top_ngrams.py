@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import TopNgramsRule
+from pipeline_config.rules import TopNgramsRule
 from tasks.curation.rules.verdict import Measured, Verdict, first, outside
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline_config.selection import WordCountRule
+from pipeline_config.rules import WordCountRule
 from tasks.curation.rules.verdict import Measured, Verdict, outside
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pipeline_config.clean import CleanConfig, Edit
-from pipeline_config.selection import Rule
+from pipeline_config.rules import Rule
 from tasks.corpus.redaction.settings import masked
 from tasks.report.charts.bar import bar
 from tasks.report.difference import side_by_side
+from tasks.report.evidence import evidence
 from tasks.report.material import Material, Node
-from tasks.report.passages import passages, shared
-from tasks.report.samples import Ledger, fetch, first_rows, held_out_texts
-from tasks.report.wording import listed, marked, number
+from tasks.report.samples import fetch, first_rows
+from tasks.report.wording import count, listed
 
-SAMPLES, MOST_CUTS = 3, 100_000
+MOST_CUTS = 100_000
 DUPLICATES = {
     "decontaminate": "Holds a text of the test or validation set: a model that had seen it would be judged too well.",
     "exact": "The same text as a document that was kept.",
@@ -50,7 +50,7 @@ def build(material: Material) -> dict[str, Any]:
         "bytes_left": size,
         "most": max(shown, key=lambda row: row["documents"], default=None),
         "complete": corpus is not None,
-        "samples": _samples(material, clean, corpus) if clean and corpus else [],
+        "samples": evidence(material, clean, corpus) if clean and corpus else [],
         "edited": _edited(raw, clean) if clean else [],
     }
 
@@ -96,7 +96,7 @@ def _cleaned(clean: Node) -> list[dict[str, Any]]:
     rows = [
         _row(
             edit["edit"],
-            about.get(edit["edit"], "") + _only(config),
+            about.get(edit["edit"], "") + _only(config) + _replaced(edit.get("counts", {})),
             0,
             edit["cut"] - edit["inserted"],
             edit["documents"],
@@ -124,58 +124,15 @@ def _only(config: dict[str, Any]) -> str:
     return f" Of {listed(sources)} only." if sources else ""
 
 
+def _replaced(counts: dict[str, int]) -> str:
+    return f" Replaced: {listed([f'{count(number)} {kind}' for kind, number in counts.items()], 40)}." if counts else ""
+
+
 def _abouts(union: Any) -> dict[str, str]:
     """What each rule or edit looks at, by kind, as its config says it."""
     members = get_args(get_args(union)[0]) or get_args(union)
     kinds = {str(get_args(member.model_fields["kind"].annotation)[0]): member for member in members}
     return {kind: " ".join((member.__doc__ or "").replace("`", "").split()) for kind, member in kinds.items()}
-
-
-def _samples(material: Material, clean: Node, corpus: Node) -> list[dict[str, Any]]:
-    """The first documents that each step dropped, with the passage that did it."""
-    kinds = {step["step"]: step.get("kind", step["step"]) for step in corpus.metrics["steps"]}
-    steps = [step["step"] for step in corpus.metrics["steps"] if step["documents"] and step["step"] != "near"]
-    found = Ledger.read(corpus.folder).first(list(dict.fromkeys(steps)), SAMPLES)
-    rows = [row for group in found.values() for row in group]
-    texts = fetch(clean.folder / "documents", {row["id"] for row in rows})
-    labels = material.nodes.get("ingest.labels")
-    held_out = _held_out(labels, [row["matched_id"] for row in found.get("decontaminate", ())]) if labels else {}
-    words = (corpus.manifest.config.get("decontaminate") or {}).get("ngram_size", 13)
-    told = []
-    for step, group in found.items():
-        entries = []
-        for row in group:
-            if row["id"] not in texts:
-                continue
-            text = texts[row["id"]]["text"]
-            spans = passages(kinds[step], text)
-            if step == "decontaminate":
-                spans = shared(text, held_out.get(row["matched_id"], ""), words)
-            entries.append(
-                {
-                    "id": row["id"].hex(),
-                    "source": texts[row["id"]]["source"],
-                    "text": marked(text, spans),
-                    "marked": bool(spans),
-                    "matched": row["matched_id"].hex() if row["matched_id"] else "",
-                    "reason": _reason(row),
-                }
-            )
-        if entries:
-            told.append({"step": step.replace("_", " "), "entries": entries})
-    return told
-
-
-def _reason(row: dict[str, Any]) -> str:
-    if row["value"] is None:
-        return str(row["reason"] or "")
-    threshold = "" if row["threshold"] is None else f", threshold {number(row['threshold'])}"
-    return f"{row['reason']}: {number(row['value'])}{threshold}"
-
-
-def _held_out(labels: Node, ids: list[bytes | None]) -> dict[bytes, str]:
-    found = held_out_texts(labels.folder, {name.hex() for name in ids if name})
-    return {bytes.fromhex(name): text for name, text in found.items()}
 
 
 def _edited(raw: Node, clean: Node) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tasks.report.charts.distribution import Threshold, distribution
@@ -19,9 +20,8 @@ def build(material: Material) -> dict[str, Any]:
     steps = [step for step in corpus.metrics["steps"] if "alone" in step] if corpus else []
     bounds: dict[str, list[tuple[str, Threshold, bool]]] = {}
     for step in steps:
-        for bound in step.get("bounds", ()):
-            threshold = Threshold(bound["at"], bound["upper"])
-            bounds.setdefault(bound["measure"], []).append((step["step"], threshold, step["report_only"]))
+        for measure, threshold in _thresholds(step):
+            bounds.setdefault(measure, []).append((step["step"], threshold, step["report_only"]))
     shown = [
         _drawn(name, spread, bounds.get(name, []))
         for name, spread in found.items()
@@ -32,6 +32,12 @@ def build(material: Material) -> dict[str, Any]:
         "documents": measures.metrics["documents"],
         "same": [_alike(name, found[name]) for name in nearly],
         "pictures": sorted(shown, key=lambda one: not one["rules"]),
+        "quantiles": [
+            {"name": step["step"].replace("_", " "), **cell, "range": _range(*cell["bytes"])}
+            for step in steps
+            for cell in step.get("fitted", ())
+            if "low" in cell
+        ],
         "rules": [
             {
                 "name": step["step"].replace("_", " "),
@@ -47,6 +53,23 @@ def build(material: Material) -> dict[str, Any]:
             for one in (corpus.metrics.get("fitted", ()) if corpus else ())
         ],
     }
+
+
+def _thresholds(step: dict[str, Any]) -> Iterator[tuple[str, Threshold]]:
+    """By measure. Of quantiles those of the language and length that most documents have: each has its own."""
+    for bound in step.get("bounds", ()):
+        yield bound["measure"], Threshold(bound["at"], bound["upper"])
+    cells = step.get("fitted", ())
+    if step["kind"] == "perplexity" and cells:
+        cell = max(cells, key=lambda one: one["documents"])
+        yield "bits_per_byte", Threshold(cell["low"], upper=False)
+        yield "bits_per_byte", Threshold(cell["high"], upper=True)
+    elif step["kind"] == "relevance" and cells:
+        yield "relevance", Threshold(cells[0]["threshold"], upper=False)
+
+
+def _range(low: int, high: int | None) -> str:
+    return f"from {count(low)}" if high is None else f"{count(low)} to {count(high - 1)}"
 
 
 def _alike(name: str, spread: dict[str, Any]) -> str:

@@ -9,8 +9,11 @@ from tasks.report.charts.s_curve import s_curve
 from tasks.report.difference import side_by_side
 from tasks.report.material import Absent, Material
 from tasks.report.samples import Ledger, fetch
+from tasks.report.wording import marked
 
-PAIRS, LARGE = 5, 5
+PAIRS, LARGE, GROUPS, EXCERPT = 5, 5, 5, 200
+SIZES = ((2, 2), (3, 5), (6, 20), (21, None))
+"""Documents of a group, from and to."""
 
 
 def build(material: Material) -> dict[str, Any]:
@@ -21,10 +24,13 @@ def build(material: Material) -> dict[str, Any]:
     step = next(step for step in corpus.metrics["steps"] if step["step"] == "near")
     if "recall" not in step:
         raise Absent("This selection was made before what the search finds was recorded.")
-    rows = [row for row in Ledger.read(corpus.folder).spread("near", PAIRS) if row["matched_id"]]
+    ledger = Ledger.read(corpus.folder)
+    rows = [row for row in ledger.spread("near", PAIRS) if row["matched_id"]]
     if not rows:
         raise Absent("There were no near-duplicates in this corpus.")
-    texts = fetch(clean.folder / "documents", {name for row in rows for name in (row["id"], row["matched_id"])})
+    groups = ledger.groups("near")
+    wanted = {name for row in rows for name in (row["id"], row["matched_id"])} | {name for name, _ in groups[:GROUPS]}
+    texts = fetch(clean.folder / "documents", wanted)
     pairs = []
     for row in rows:
         if row["id"] in texts and row["matched_id"] in texts:
@@ -42,6 +48,20 @@ def build(material: Material) -> dict[str, Any]:
             )
     return {
         "pairs": pairs,
+        "sizes": [
+            {"from": low, "to": high, "groups": sum(low <= size <= (high or size) for _, size in groups)}
+            for low, high in SIZES
+        ],
+        "groups": [
+            {
+                "documents": size,
+                "id": name.hex(),
+                "source": texts[name]["source"],
+                "text": marked(texts[name]["text"], [], limit=EXCERPT),
+            }
+            for name, size in groups[:GROUPS]
+            if name in texts
+        ],
         "threshold": near["threshold"],
         "documents": step["documents"],
         "search": _search(step, near),
