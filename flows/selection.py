@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ def changed(
     try:
         result = SelectConfig.model_validate({**values, "rules": [values["rules"][step.name] for step in rules]})
     except ValidationError as error:
-        raise RefusedInput(explain(error, origins, SelectConfig)) from None
+        raise RefusedInput(_by_name(explain(error, origins, SelectConfig), rules)) from None
     judging = tuple(
         Step(step.name, rule)
         for step, rule in zip(rules, result.rules, strict=True)
@@ -128,3 +129,9 @@ def changed(
     )
     after = {**result.model_dump(mode="json"), "rules": {one.name: one.rule.model_dump(mode="json") for one in judging}}
     return result, judging, list(differences(plain, after))
+
+
+def _by_name(complaint: str, rules: Sequence[Step]) -> str:
+    """A complaint about `rules.2.minimum` as one about the setting that was given."""
+    named = re.sub(r"\brules\.(\d+)\b", lambda found: rules[int(found[1])].name, complaint)
+    return named.replace("validate --explain rules", "validate --explain select")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pipeline_config.base import NOT_IDENTITY, Section
+from pipeline_config.clean import PiiConfig, SecretsConfig
 
 
 def _texts(value: Any) -> Any:
@@ -194,6 +195,9 @@ class GivenSplit(Section):
     """Share of the training examples to validate on where the data hold no validation examples."""
 
 
+Redaction = Annotated[PiiConfig | SecretsConfig, Field(discriminator="kind")]
+
+
 class LabelsConfig(Section):
     """Labelled examples: one text, one label."""
 
@@ -204,6 +208,9 @@ class LabelsConfig(Section):
     count as unlabelled."""
     markup: Literal["none", "html", "markdown"] = "none"
     """Markup to take out of the texts."""
+    redact: tuple[Redaction, ...] = ()
+    """Edits `pii` and `secrets` as in `clean.edits`, which are for the corpus alone: labelled texts are edited by those
+    that stand here. (Their `sources` do not count.)"""
     keep: Texts = ()
     """Use these labels only; empty: all."""
     drop: Texts = ()

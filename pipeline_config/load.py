@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
@@ -197,6 +197,10 @@ def _complaint(detail: dict[str, Any], origins: Mapping[Place, str], known: Mapp
         case "value_error":
             message = detail["msg"].removeprefix("Value error, ")
             return f"{dotted} ({origin}): {message}" if dotted else message
+        case "model_type" | "model_attributes_type":
+            field = known.get(_pattern(place))
+            null = ", or null" if field is not None and NoneType in get_args(field.annotation) else ""
+            return f"{dotted} = {_short(detail['input'])} ({origin}): expected settings below it{null}."
         case _:
             message = detail["msg"].replace("Input should be", "expected").partition(", unable to")[0]
             return f"{dotted} = {_short(detail['input'])} ({origin}): {message}."

@@ -55,6 +55,8 @@ class RepeatedPassagesConfig(Section):
 
     min_words: int = Field(default=50, ge=1)
     """Words of a passage, at least; Lee et al. take 50 tokens. Words end at white space; case and punctuation count."""
+    min_bytes: int = Field(default=0, ge=0)
+    """UTF-8 bytes of a passage, at least, white space in it and behind it included. It must reach both minima."""
     report_only: bool = True
     """Show cost and samples, and cut nothing."""
 

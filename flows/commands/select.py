@@ -95,13 +95,13 @@ def _what_if(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 
 def _told(found: WhatIf) -> Iterator[str]:
-    from tasks.runtime.units import count, signed, size
+    from tasks.runtime.units import count, size
 
     before, after = found.kept["before"], found.kept["after"]
-    more = after["bytes"] - before["bytes"]
+    fewer, more = before["documents"] - after["documents"], after["bytes"] - before["bytes"]
     yield (
         f"kept  {count(before['documents'])} → {count(after['documents'])} documents "
-        f"({signed(after['documents'] - before['documents'], 0)}), {size(before['bytes'])} → {size(after['bytes'])} "
+        f"({'−' if fewer > 0 else '+'}{count(abs(fewer))}), {size(before['bytes'])} → {size(after['bytes'])} "
         f"({'−' if more < 0 else '+'}{size(abs(more))})"
     )
     for move, figures in found.moves.items():
@@ -126,7 +126,8 @@ def _told(found: WhatIf) -> Iterator[str]:
     yield ""
     if found.losses:
         yield f"A run would stop: {'; '.join(found.losses)} (select.accept_losses)."
-    yield "Nothing was refitted or changed: measures, models, signatures and fitted thresholds are of that run."
+    yield "Nothing was measured, trained or changed: measures, models, signatures and thresholds fitted to the domain"
+    yield "are of that run; quantiles and budgets (perplexity, relevance) are taken of its stored measures."
     yield "To see one of them: textmill show doc:ID. To decide so: textmill run --until select select.…=…"
 
 
@@ -148,13 +149,19 @@ def _minute(selected: Selected) -> str:
 
 def _audit(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     from tasks.curation.audit import read_answers, sample, write_sample
+    from tasks.runtime.runs import last_fingerprints
+    from tasks.runtime.workspace import Workspace
 
     if (args.out is None) == (args.read is None):
         raise RefusedInput("audit needs --out FILE, to write a sample, or --read FILE, to read its answers.")
     if args.read is not None:
-        found = read_answers(args.read)
+        corpus, found = read_answers(args.read)
         rows = [{**vars(one), "precision": one.share} for one in found]
-        return {"file": str(args.read), "steps": rows}, list(_judged(rows))
+        told = [f"{args.read}: answers about select/{corpus[:10]}", *_judged(rows)]
+        newest_one = last_fingerprints(Workspace.of_config(config_arguments(args).file)).get("select", corpus)
+        if newest_one != corpus:
+            told.append(f"The newest selection here is another, select/{newest_one[:10]}.")
+        return {"file": str(args.read), "artifact": f"select/{corpus}", "steps": rows}, told
     from flows.selection import newest
 
     given = config_arguments(args)

@@ -64,6 +64,14 @@ def advice(config: PipelineConfig) -> Iterator[str]:
     """What is allowed, and could be better."""
     from tasks.dedup.bands import bands_of
 
+    own = {edit.kind for edit in config.ingest.labels.redact}
+    bare = [edit.kind for edit in config.clean.edits if edit.kind in ("pii", "secrets") and edit.kind not in own]
+    if bare:
+        yield (
+            f"advice: clean.edits has {' and '.join(bare)} for the corpus alone; labelled texts go into training, "
+            "report and model card as they are. To have them masked as well: ingest.labels.redact="
+            f"[{', '.join(f'{{kind: {kind}}}' for kind in bare)}]"
+        )
     near = config.select.near_duplicates
     if near is None:
         return

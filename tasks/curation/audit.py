@@ -22,7 +22,19 @@ from tasks.corpus.document import documents_at, read_documents, reference
 from tasks.runtime.artifact import CleanCorpus, Corpus
 from tasks.runtime.errors import RefusedInput
 
-COLUMNS = ("document", "source", "step", "reason", "value", "threshold", "matched", "text", "matched_text", "right")
+COLUMNS = (
+    "document",
+    "source",
+    "step",
+    "reason",
+    "value",
+    "threshold",
+    "matched",
+    "text",
+    "matched_text",
+    "right",
+    "corpus",
+)
 KEPT = "kept"
 EXCERPT = 600
 Z = NormalDist().inv_cdf(0.975)
@@ -78,7 +90,8 @@ def sample(corpus: Corpus, clean: CleanCorpus, count: int) -> Iterator[dict[str,
     for rows, number in zip(strata, allotted([len(rows) for rows in strata], count), strict=True):
         keys = [hashlib.blake2b(one.as_py(), digest_size=8, key=b"audit").digest() for one in ledger["id"].take(rows)]
         chosen = np.sort(rows[sorted(range(len(rows)), key=keys.__getitem__)[:number]])
-        yield from _told(ledger.take(chosen).to_pylist(), chosen.tolist(), clean.path / "documents")
+        rows_told = _told(ledger.take(chosen).to_pylist(), chosen.tolist(), clean.path / "documents")
+        yield from (row | {"corpus": corpus.fingerprint} for row in rows_told)
 
 
 def _told(rows: list[dict[str, Any]], places: list[int], documents: Path) -> Iterator[dict[str, str]]:
@@ -119,34 +132,45 @@ def write_sample(file: Path, rows: Iterator[dict[str, str]]) -> dict[str, int]:
     return counts
 
 
-def read_answers(file: Path) -> list[Precision]:
-    """Each step's precision, from a sample whose column `right` says yes or no (or nothing yet).
+def read_answers(file: Path) -> tuple[str, list[Precision]]:
+    """The fingerprint of the corpus that a sample is of, and each step's precision, from a sample whose column `right`
+    says yes or no (or nothing yet). Commas or semicolons stand between the columns: spreadsheets write either.
 
     Raises:
-        RefusedInput: it is no such file, or some answers are neither; the message gives their lines.
+        RefusedInput: it is no such file, or some answers are neither, or it holds samples of several corpora; the
+            message gives their lines.
     """
     answers: dict[str, list[bool | None]] = {}
+    corpora: dict[str, int] = {}
     wrong: list[str] = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as source:
-            table = csv.DictReader(source)
-            missing = [name for name in ("step", "right") if name not in (table.fieldnames or ())]
+            delimiter = ";" if source.readline().startswith(f"{COLUMNS[0]};") else ","
+            source.seek(0)
+            table = csv.DictReader(source, delimiter=delimiter)
+            missing = [name for name in ("step", "right", "corpus") if name not in (table.fieldnames or ())]
             if missing:
                 raise RefusedInput(f"{file}, line 1: no column {missing[0]!r}. Expected what --out wrote.")
             for row in table:
                 step, right = row["step"], (row["right"] or "").strip().lower()
-                if None in row or not step:
-                    wrong.append(f"line {table.line_num}: {'more cells than columns' if step else 'no step'}")
+                if None in row or not step or not row["corpus"]:
+                    wrong.append(f"line {table.line_num}: {'more' if None in row else 'fewer'} cells than columns")
                 elif right not in ("yes", "no", ""):
                     wrong.append(f"line {table.line_num}: right={row['right']!r}")
                 else:
                     answers.setdefault(step, []).append({"yes": True, "no": False, "": None}[right])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+                    corpora.setdefault(row["corpus"], table.line_num)
+    except OSError as error:
+        raise RefusedInput(f"{file}: cannot be read ({error.strerror}).") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise RefusedInput(f"{file}: cannot be read as CSV in UTF-8 ({error}).") from None
     if wrong:
         more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
         raise RefusedInput(f"{file}: expected yes, no or nothing in `right`. {'; '.join(wrong[:10])}{more}")
-    return [_precision(step, given) for step, given in answers.items()]
+    if len(corpora) != 1:
+        found = ", ".join(f"select/{name[:10]} from line {line} on" for name, line in corpora.items()) or "no rows"
+        raise RefusedInput(f"{file}: expected answers about one corpus, got {found}.")
+    return next(iter(corpora)), [_precision(step, given) for step, given in answers.items()]
 
 
 def _precision(step: str, given: list[bool | None]) -> Precision:

@@ -78,10 +78,12 @@ def find_passages(
 ) -> Passages:
     """Find what is to be cut from documents `order`; `read` yields them."""
     found = Passages.none(len(ids))
-    repeats = find_repeats(read, order, len(ids), config.min_words, folder, memory)
+    repeats = find_repeats(read, order, len(ids), config.min_words, folder, memory, config.min_bytes)
     longest: list[tuple[int, int, int, int, str]] = []
     for row, text in _touched(read, repeats.touched(len(ids))):
         cuts = repeats.cuts(row, text)
+        if not cuts:
+            continue
         found.cuts[row] = cuts
         found.cut[row] = sum(cut.stop - cut.start for cut in cuts)
         found.emptied[row] = not remainder(text, cuts).strip()

@@ -81,10 +81,11 @@ def what_if(
     """
     old, signature = SelectConfig.model_validate(corpus.config), measures.config["signature"]
     check_bands(config, signature["permutations"])
-    if config.repeated_passages and not config.repeated_passages.report_only:
+    passages = config.repeated_passages
+    if passages and (passages != old.repeated_passages or not passages.report_only):
         raise RefusedInput(
-            "select.repeated_passages cuts texts; what-if answers for steps that take whole documents. "
-            "Add repeated_passages.report_only=true, or make the change in a run."
+            "select.repeated_passages looks into texts, what-if answers for steps that take whole documents. For its "
+            "cost and samples: textmill run --until select select.repeated_passages.report_only=true"
         )
     named = {*config.priority, *(name for step in rules for name in step.rule.sources)}
     before_named = {*old.priority, *(name for rule in old.rules for name in rule.sources)}

@@ -3,7 +3,8 @@
 A window of n units (`hash_units`: between white space, case and punctuation count) is *repeated* if the same units, in
 the same sequence, begin in a text that comes before in the order, or at least n units before in the same text. What
 repeated windows cover is cut, from the beginning of its first unit to that of the next one that stays. So the first
-occurrence stays, no cut crosses the border of a text, and each cut is n units long at least. (What stays of a window
+occurrence stays, no cut crosses the border of a text, and each cut is n units long at least, and as many bytes as are
+asked for. (What stays of a window
 that first occurs across two passages that both repeat others are its halves, where these occurred first.)
 
 Lee et al. build a suffix array. Here windows are hashed (128 bits, rolling) and only those are sorted that share a slot
@@ -58,6 +59,8 @@ class Repeats:
     """(R,) rank of the text · 2³² + unit, ascending."""
     first: NDArray[np.uint64]
     """(R,) where the same window occurs first."""
+    minimum: int = 0
+    """Bytes of a cut, at least."""
 
     def touched(self, count: int) -> NDArray[np.bool_]:
         """(N,) which of `count` texts hold a repeated window."""
@@ -81,13 +84,17 @@ class Repeats:
         return [
             Cut(int(starts[unit]), int(starts[stop]), int(origin))
             for unit, stop, origin in zip(units[new], last, source, strict=True)
+            if starts[stop] - starts[unit] >= self.minimum
         ]
 
 
-def find_repeats(read: Read, order: Offsets, count: int, size: int, folder: Path, memory: int) -> Repeats:
+def find_repeats(
+    read: Read, order: Offsets, count: int, size: int, folder: Path, memory: int, minimum: int = 0
+) -> Repeats:
     """Repeated windows of `size` units in the texts `order` of `count`; at most about `memory` bytes beside the result.
 
-    Windows beyond that lie in files in `folder` meanwhile.
+    What they cover without a gap is cut if it has `minimum` bytes or more, up to the next unit that stays. Windows
+    beyond that memory lie in files in `folder` meanwhile.
     """
     ranks = np.full(count, -1, np.int64)
     ranks[order] = np.arange(len(order))
@@ -106,7 +113,7 @@ def find_repeats(read: Read, order: Offsets, count: int, size: int, folder: Path
     places = np.concatenate([np.zeros(0, np.uint64), *(part[0] for part in found)])
     first = np.concatenate([np.zeros(0, np.uint64), *(part[1] for part in found)])
     by_place = np.argsort(places)
-    return Repeats(size, ranks, order, places[by_place], first[by_place])
+    return Repeats(size, ranks, order, places[by_place], first[by_place], minimum)
 
 
 def _collect(read: Read, ranks: Offsets, size: int, again: NDArray[np.bool_], spill: Path, parts: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline_config.ingest import GivenSplit, LabelsConfig, LabelSource, MadeSplit
 from tasks.corpus.account import Account, book
 from tasks.corpus.markup import html_to_text, markdown_to_text
+from tasks.corpus.redaction.settings import masked
 from tasks.ingest.corpus import Identity
 from tasks.ingest.labelled_data import SPLITS, UNUSED, Example, write_conflicts, write_splits
 from tasks.ingest.readers.record import Unreadable, unreadable
@@ -121,7 +122,7 @@ def _example(
         told = scalar(row.columns, source.split_column) if source.split_column else source.split
     except Malformed as error:
         return unreadable(row.line, row.raw, str(error))
-    text = _plain(row.text, config)
+    text = masked(_plain(row.text, config), config.redact)
     if not text.strip():
         return unreadable(row.line, row.raw, "empty text (nothing but markup)")
     return Example(

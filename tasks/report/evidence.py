@@ -13,7 +13,8 @@ from tasks.report.samples import Ledger, fetch, held_out_texts
 from tasks.report.toxic_words import ToxicWords
 from tasks.report.wording import marked, number, plural
 
-SAMPLES = 10
+SAMPLES, AROUND = 10, 300
+"""Of each step, or reason; bytes that are shown before and behind a repeated passage."""
 
 
 def evidence(material: Material, clean: Node, corpus: Node) -> list[dict[str, Any]]:
@@ -43,9 +44,7 @@ def evidence(material: Material, clean: Node, corpus: Node) -> list[dict[str, An
                 }
             )
         if step["step"] == "repeated_passages":
-            entries += (
-                _cut(one, texts[_id(one["document"])]["source"], edits) for one in cuts if _id(one["document"]) in texts
-            )
+            entries += (_cut(one, texts[_id(one["document"])], edits) for one in cuts if _id(one["document"]) in texts)
         if entries:
             told.append(
                 {"step": step["step"].replace("_", " "), "reports": bool(step.get("report_only")), "entries": entries}
@@ -89,13 +88,21 @@ def _reported(step: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _cut(one: dict[str, Any], source: str, edits: Sequence[Edit]) -> dict[str, Any]:
-    """One of the longest passages that are cut, or would be."""
-    text = masked(one["text"], edits)
+def _cut(one: dict[str, Any], document: dict[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
+    """One of the longest passages that are cut, or would be, where it stands."""
+    data, stop = document["text"].encode(), one["start"] + one["bytes"]
+    before, passage, after = (
+        masked(part.decode("utf-8", "ignore"), edits)
+        for part in (
+            data[max(0, one["start"] - AROUND) : one["start"]],
+            data[one["start"] : stop],
+            data[stop:][:AROUND],
+        )
+    )
     return {
         "id": _id(one["document"]).hex(),
-        "source": source,
-        "text": marked(text, [(0, len(text))]),
+        "source": document["source"],
+        "text": marked(before + passage + after, [(len(before), len(before) + len(passage))]),
         "matched": _id(one["like"]).hex(),
         "reason": f"{plural(one['bytes'], 'byte')} that stand in an earlier document",
     }

@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import json
 import re
-from functools import cached_property
 from pathlib import Path
 
 from tasks.corpus.word_list import pattern
@@ -21,12 +20,6 @@ class ToxicWords:
         self._material = material
         self._compiled: dict[str, re.Pattern[str] | None] = {}
 
-    @cached_property
-    def _digests(self) -> dict[str, str]:
-        measures = self._material.nodes.get("measure")
-        record = measures.manifest.inputs.get("toxicity") if measures else None
-        return record.files if record else {}
-
     def spans(self, text: str, language: str) -> list[Span]:
         if language not in self._compiled:
             self._compiled[language] = self._compile(language)
@@ -34,9 +27,12 @@ class ToxicWords:
         return [found.span() for found in compiled.finditer(text[:READ])] if compiled else []
 
     def _compile(self, language: str) -> re.Pattern[str] | None:
-        measures = self._material.nodes["measure"]
-        exclude = (measures.manifest.config["toxicity"] or {}).get("exclude", ())
-        for name, digest in self._digests.items():
+        measures = self._material.nodes.get("measure")
+        used = measures.manifest.inputs.get("toxicity") if measures else None
+        if measures is None or used is None:
+            return None
+        exclude = measures.manifest.config["toxicity"].get("exclude", ())
+        for name, digest in used.files.items():
             path = _path(name, self._material.workspace.root)
             if Path(name).stem != language or path.suffix != ".json" or not path.is_file():
                 continue

@@ -83,7 +83,7 @@ def test_a_sample_comes_back_as_precision(root: Path, tmp_path: Path, capsys: py
     (kept,) = [row for row in json.loads(capsys.readouterr().out)["steps"] if row["step"] == "kept"]
     assert (kept["right"], kept["judged"], kept["precision"]) == (3, 3, 1.0)
     assert kept["low"] == pytest.approx(0.438503, abs=1e-6)  # 1 / (1 + z²/3)
-    found = {row.step: row for row in read_answers(file)}
+    found = {row.step: row for row in read_answers(file)[1]}
     answers = Counter((row["step"], row["right"]) for row in rows)
     assert (found["near"].right, found["near"].judged) == (0, answers["near", "no"])
     assert found["near"].unjudged == answers["near", ""]
@@ -92,7 +92,10 @@ def test_a_sample_comes_back_as_precision(root: Path, tmp_path: Path, capsys: py
 def test_every_document_may_be_drawn(root: Path) -> None:
     store = Workspace(root)
     parts = {node: next((store.artifacts / node).iterdir()) for node in ("clean", "select")}
-    corpus, cleaned = (SimpleNamespace(path=path, metrics=_metrics(path)) for path in (parts["select"], parts["clean"]))
+    corpus, cleaned = (
+        SimpleNamespace(path=path, metrics=_metrics(path), fingerprint="f")
+        for path in (parts["select"], parts["clean"])
+    )
     rows = list(sample(corpus, cleaned, 1000))  # type: ignore[arg-type]  # what it uses of them
     assert len({row["document"] for row in rows}) == len(rows) == len(TEXTS)
     (spreadsheet,) = [row for row in rows if "CMD" in row["text"]]
@@ -107,21 +110,29 @@ def test_malformed_answers_are_refused_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "answers.csv"
     write_sample(file, iter([]))
     header = file.read_text().strip()
-    empty = "," * (header.count(",") - 3)
-    rows = [f"doc:1,s,near{empty},yes", f"doc:2,s,near{empty},maybe", f'doc:3,s,near,"two\nlines"{empty[1:]},no']
-    file.write_text("\n".join([header, *rows, f"doc:4,s,{empty},no", f"doc:5,s,near{empty},no,no"]))
+    empty = "," * (header.count(",") - 4)
+    rows = [f"doc:1,s,near{empty},yes,f", f"doc:2,s,near{empty},maybe,f", f'doc:3,s,near,"two\nlines"{empty[1:]},no,f']
+    file.write_text("\n".join([header, *rows, f"doc:4,s,{empty},no,f", f"doc:5,s,near{empty},no,f,no", "doc:6,s,near"]))
     with pytest.raises(RefusedInput) as refused:
         read_answers(file)
-    for part in ("line 3: right='maybe'", "line 6: no step", "line 7: more cells than columns"):
+    for part in ("line 3: right='maybe'", "line 6: fewer cells than columns", "line 7: more", "line 8: fewer"):
         assert part in str(refused.value)
     assert "line 5" not in str(refused.value)
     file.write_text("\n".join([header, rows[0], rows[2]]))
-    (near,) = read_answers(file)
-    assert (near.right, near.judged) == (1, 2)
+    corpus, (near,) = read_answers(file)
+    assert (corpus, near.right, near.judged) == ("f", 1, 2)
+    file.write_text("\n".join([header, rows[0]]).replace(",", ";"))
+    assert read_answers(file)[1][0].right == 1
+    file.write_text("\n".join([header, rows[0], f"doc:7,s,near{empty},no,g"]))
+    with pytest.raises(RefusedInput, match=r"one corpus, got select/f from line 2 on, select/g from line 3 on"):
+        read_answers(file)
+    file.write_text(header)
+    with pytest.raises(RefusedInput, match="got no rows"):
+        read_answers(file)
     file.write_text("a,b\n1,2\n")
     with pytest.raises(RefusedInput, match=r"line 1: no column 'step'"):
         read_answers(file)
-    with pytest.raises(RefusedInput, match="cannot be read"):
+    with pytest.raises(RefusedInput, match=r"cannot be read \(No such file"):
         read_answers(tmp_path / "none.csv")
 
 
@@ -142,7 +153,7 @@ def test_what_if_is_told_by_name(root: Path, capsys: pytest.CaptureFixture[str])
     assert main(["select", "what-if", *changes, str(root), "--examples", "1"]) == 0
     said = capsys.readouterr().out
     assert "  near_duplicates.threshold  0.8 → 0.9" in said
-    assert "Nothing was refitted or changed" in said
+    assert "Nothing was measured, trained or changed" in said
     assert "dropped to kept, 1 of " in said
 
 
@@ -151,7 +162,10 @@ def test_what_if_is_told_by_name(root: Path, capsys: pytest.CaptureFixture[str])
     [
         (["what-if", "ROOT"], "what-if what?"),
         (["what-if", "clean.edits=[]", "ROOT"], "what-if answers for word_count, lorem_ipsum, exact, near and for"),
-        (["what-if", "word_count.minimum=few", "ROOT"], "rules.0.minimum = 'few' (command line): expected a valid int"),
+        (
+            ["what-if", "word_count.minimum=few", "ROOT"],
+            "word_count.minimum = 'few' (command line): expected a valid int",
+        ),
         (["what-if", "word_count.minimun=3", "ROOT"], "is no setting"),
         (["what-if", "near.bands=5", "ROOT"], "bands=5 does not divide"),
         (["what-if", "drop=[doc:1]", "ROOT"], "drop.0 = 'doc:1' (command line)"),

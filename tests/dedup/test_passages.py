@@ -25,7 +25,9 @@ TEXT = st.lists(st.sampled_from(["a", "b", "A", "b,", "é", "漢"]), max_size=25
 )
 
 
-def repeats(texts: list[str], order: list[int], size: int, rows: int = 100, memory: int = 1 << 20) -> Repeats:
+def repeats(
+    texts: list[str], order: list[int], size: int, rows: int = 100, memory: int = 1 << 20, minimum: int = 0
+) -> Repeats:
     wanted = np.sort(np.array(order, np.int64))
 
     def read() -> Any:
@@ -34,10 +36,10 @@ def repeats(texts: list[str], order: list[int], size: int, rows: int = 100, memo
             yield batch, pa.array([texts[row] for row in batch], pa.large_string())
 
     with TemporaryDirectory() as folder:
-        return find_repeats(read, np.array(order, np.int64), len(texts), size, Path(folder), memory)
+        return find_repeats(read, np.array(order, np.int64), len(texts), size, Path(folder), memory, minimum)
 
 
-def brute_force(texts: list[str], order: list[int], size: int) -> dict[int, list[tuple[int, int]]]:
+def brute_force(texts: list[str], order: list[int], size: int, minimum: int = 0) -> dict[int, list[tuple[int, int]]]:
     """Byte ranges to cut: windows as tuples of strings, the first place of each in a dictionary."""
     first: dict[tuple[str, ...], tuple[int, int]] = {}
     cuts: dict[int, list[tuple[int, int]]] = {}
@@ -57,19 +59,24 @@ def brute_force(texts: list[str], order: list[int], size: int) -> dict[int, list
                 ranges[-1] = (ranges[-1][0], starts[unit + 1])
             else:
                 ranges.append((starts[unit], starts[unit + 1]))
-        cuts[document] = ranges
+        cuts[document] = [(start, stop) for start, stop in ranges if stop - start >= minimum]
     return cuts
 
 
 @settings(deadline=None)
 @given(
-    st.lists(TEXT, max_size=8), st.integers(1, 6), st.integers(1, 4), st.sampled_from([64, 4096, 1 << 20]), st.data()
+    st.lists(TEXT, max_size=8),
+    st.integers(1, 6),
+    st.integers(1, 4),
+    st.sampled_from([64, 4096, 1 << 20]),
+    st.integers(0, 30),
+    st.data(),
 )
-def test_cuts_equal_brute_force_whatever_the_batches_and_the_memory(texts, size, rows, memory, data):
+def test_cuts_equal_brute_force_whatever_the_batches_and_the_memory(texts, size, rows, memory, minimum, data):
     order = data.draw(st.permutations(range(len(texts))))[: data.draw(st.integers(0, len(texts)))]
-    found = repeats(texts, order, size, rows, memory)
+    found = repeats(texts, order, size, rows, memory, minimum)
     assert {d: [(cut.start, cut.stop) for cut in found.cuts(d, texts[d])] for d in order} == brute_force(
-        texts, order, size
+        texts, order, size, minimum
     )
 
 
@@ -87,6 +94,15 @@ def test_a_passage_of_fifty_words_is_cut_at_the_borders_of_words_where_it_comes_
     assert cut.document == 0
     assert repeats(texts, [0, 1], 60).cuts(1, texts[1]) == []
     assert repeats(texts, [1, 0], 50).cuts(1, texts[1]) == []
+
+
+def test_a_passage_must_reach_the_minimum_in_bytes_too():
+    texts = ["one two three four. ", "zero one two three four. end"]
+    for minimum, expected in ((20, [Cut(5, 25, 0)]), (21, [])):  # "one two three four. ": 20 bytes with the last space
+        assert repeats(texts, [0, 1], 3, minimum=minimum).cuts(1, texts[1]) == expected
+    texts = ["漢字仮名", "x漢字仮名"]  # 3 bytes each
+    assert repeats(texts, [0, 1], 4, minimum=12).cuts(1, texts[1]) == [Cut(1, 13, 0)]
+    assert repeats(texts, [0, 1], 4, minimum=13).cuts(1, texts[1]) == []
 
 
 def test_of_a_word_said_again_and_again_the_first_fifty_stay():

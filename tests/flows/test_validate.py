@@ -28,3 +28,25 @@ def test_bands_that_miss_pairs_are_pointed_out(
     assert said.out.startswith("model:")
     assert advice in said.err
     assert bool(said.err) == bool(advice)
+
+
+MASKED = ["select.near_duplicates=null", "clean.edits=[{kind: html}, {kind: pii}, {kind: secrets}]"]
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ([], "ingest.labels.redact=[{kind: pii}, {kind: secrets}]"),
+        (["ingest.labels.redact=[{kind: pii}]"], "ingest.labels.redact=[{kind: secrets}]"),
+        (["ingest.labels.redact=[{kind: pii}, {kind: secrets}]"], ""),
+    ],
+)
+def test_labels_that_are_not_masked_as_the_corpus_is_are_pointed_out(
+    more: list[str], advice: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "textmill.yaml"
+    config.write_text("preset: cloud-security\n")
+    assert main(["validate", str(config), *MASKED, *more]) == 0
+    said = capsys.readouterr().err
+    assert advice in said
+    assert bool(said) == bool(advice)

@@ -111,6 +111,21 @@ def test_label_lists(run_stage: Any, put: Any, tmp_path: Path) -> None:
     assert artifact.metrics["quarantined"] == {"the label is a list": 1}
 
 
+def test_personal_data_is_masked_where_that_is_asked_for(run_stage: Any, put: Any, tmp_path: Path) -> None:
+    rows = [f"text number {n}: ask ann{n}@acme.io, password = k9#Vq2_mZ!{n}" for n in range(40)]
+    put("a.jsonl", "".join(json.dumps({"text": text, "label": "ab"[n % 2]}) + "\n" for n, text in enumerate(rows)))
+
+    def read(*kinds: str) -> list[str]:
+        config = labels_config("a.jsonl", redact=[{"kind": kind} for kind in kinds], group_jaccard=1.0)
+        data = datasets.load_from_disk(str(ingest(run_stage, tmp_path, config).path / "data"))
+        return sorted(text for split in data.values() for text in split["text"])
+
+    assert read() == sorted(rows)
+    assert read("pii", "secrets") == sorted(
+        f"text number {n}: ask <EMAIL>, password = <ASSIGNED_SECRET>" for n in range(40)
+    )
+
+
 def test_markup_is_taken_out(run_stage: Any, put: Any, tmp_path: Path) -> None:
     rows = [{"text": f"**bold {n * 13}** and `code`", "label": "ab"[n % 2]} for n in range(10)]
     put(

@@ -10,6 +10,7 @@ from tasks.report.charts.distribution import LEFT, RIGHT, WIDTH, Threshold, dist
 from tasks.report.material import Material
 from tasks.report.page import render
 from tasks.report.sections import measured
+from tasks.report.wording import number
 from tasks.runtime.runs import RunRecord
 from tasks.runtime.workspace import Workspace
 
@@ -27,7 +28,7 @@ def test_every_rule_has_its_cost_and_its_threshold(made: Made) -> None:
     words = next(one for one in shown["pictures"] if one["name"] == "words")
     assert words["rules"] == ["word count"]
     bounds = {bound["at"] for bound in steps["word_count"]["bounds"]}
-    assert all(f" {at:.4g}" in words["picture"] for at in bounds)
+    assert all(f" {number(at)}" in words["picture"] for at in bounds)
     assert "What each rule costs" in render(*made)
 
 
