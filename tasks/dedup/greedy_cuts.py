@@ -1,4 +1,7 @@
-"""Which passages are cut, over the windows that occur more than once, text by text; compiled (see `kernels`)."""
+"""Which passages are cut, over the windows that occur more than once, text by text; compiled.
+
+It calls no other kernel, so it may stand in a file of its own (see `kernels`).
+"""
 
 from __future__ import annotations
 
@@ -83,8 +86,8 @@ def greedy_cuts(places, same, spans, numbers, size, minimum):  # type: ignore[no
             behind = max(behind, window + 1)
             while behind < end and not repeated[behind]:
                 behind += 1
-            if reach <= places[window] and (behind == end or places[behind] >= places[window] + width):
-                if owner[same[window]] == _NONE:
-                    owner[same[window]] = places[window]
+            free = reach <= places[window] and (behind == end or places[behind] >= places[window] + width)
+            if free and owner[same[window]] == _NONE:
+                owner[same[window]] = places[window]
         begin = end
     return cuts[:count]

@@ -1,10 +1,10 @@
 """Passages that stand word for word in what stays of an earlier text, or earlier in the same one.
 
 After Lee et al. 2022 (arXiv 2107.06499), but one text after the other. A window of n units (`hash_units`: between white
-space, case and punctuation count) is *repeated* if the same units, in the same sequence, stand in what is left of a text
-that comes before in the order, or before it, and apart, in the same text where nothing is cut. What repeated windows
-cover without a gap is cut if it has the bytes that are asked for, from the beginning of its first unit to that of the
-next one that stays. So
+space, case and punctuation count) is *repeated* if the same units, in the same sequence, stand in what is left of a
+text that comes before in the order, or before it, and apart, in the same text where nothing is cut. What repeated
+windows cover without a gap is cut if it has the bytes that are asked for, from the beginning of its first unit to that
+of the next one that stays. So
 
 - what is cut stands whole in a text that is kept: a `Cut` is a stretch that stands in one of them, which it names (a
   passage that lies across the passages of two texts is two cuts, one behind the other);
@@ -14,8 +14,8 @@ next one that stays. So
 Lee et al. build a suffix array. Here windows are hashed (128 bits, rolling) and only those are sorted that share a slot
 of a bit table with another, in ranges of hashes; then one walk over those that occur twice decides (`greedy_cuts`).
 Time: two passes over the text. Memory: the table (a quarter of the budget), then 32 bytes for each window of one range,
-and about 40 for each window that occurs more than once. It is not incremental: a new text that is early in the order moves
-the cuts of later ones.
+and about 40 for each window that occurs more than once. It is not incremental: a new text that is early in the order
+moves the cuts of later ones.
 
 In law, licensing and standards a repeated passage *is* content: a licence that stands in a thousand documents would be
 left in one of them. Look at the cost and the samples before cutting.
