@@ -244,6 +244,23 @@ def test_what_only_reports_names_samples_of_each_tail(road: Callable[..., Simple
     assert (cell["language"], cell["bytes"], cell["documents"]) == ("others", [0, 1_000_000], 14)
 
 
+def test_texts_that_are_all_near_one_another_have_no_perplexity_and_it_is_said(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+):
+    """Their components are one, so that one of two models sees them all and the other one nothing."""
+    near = [edited(NEAR, at) for at in range(0, 200, 4)]
+    for texts, told in ((near, True), ([*near, sentence(300)], False)):
+        events: list[dict[str, Any]] = []
+        cleaned = run_stage(clean, CleanConfig(edits=()), raw(("docs", texts)))
+        measures = run_stage(measure, MeasureConfig(), cleaned, lid_model, events=events)
+        assert any("perplexity: all texts of its sample" in str(event.get("message")) for event in events) == told
+        bits = pq.read_table(measures.path / measure_module.TABLE)["bits_per_byte"].to_pylist()
+        assert (min(bits) == pytest.approx(np.log2(243), abs=1e-4)) == told
+        config = SelectConfig.model_validate({"near_duplicates": None})
+        corpus = run_stage(select, config, cleaned, measures, labels(validation=[sentence(900)], test=[LEAK]))
+        assert ("Bits per byte say nothing here" in (corpus.path / "card.md").read_text()) == told
+
+
 def test_what_was_measured_of_languages_is_summed_up(road: Callable[..., SimpleNamespace]):
     made = road()
     languages = made.measures.metrics["languages"]
