@@ -102,7 +102,8 @@ def test_discounts_are_those_of_a_count_by_hand():
 class Paper:
     """Modified Kneser–Ney after Chen & Goodman 1998 (TR-10-98): sections 2.7 and 3, by the occurrences alone.
 
-    c(g) are occurrences, N₁₊(•g) the distinct bytes before g, which take their place below the highest order. A text begins with a symbol that nothing precedes, so n-grams with it have no N₁₊(•g) and keep c(g).
+    c(g) are occurrences, N₁₊(•g) the distinct bytes before g, which take their place below the highest order. A text
+    begins with a symbol that nothing precedes, so n-grams with it have no N₁₊(•g) and keep c(g).
     """
 
     def __init__(self, texts: list[bytes], order: int) -> None:
