@@ -171,6 +171,12 @@ def test_passages_of_other_documents_are_cut_and_accounted_for(
     name = document_id("docs", b"1")
     assert {row["text"] for row in rows.values()} == {longest, "Of ours: é "}
     assert rows[name]["text_digest"] == text_digest("Of ours: é ")
+    before = {row["id"]: row["text"].encode() for row in read_documents(cleaned.path / "documents").to_pylist()}
+    made = pq.read_table(cut.path / "cuts.parquet").to_pylist()
+    assert len(made) == 2
+    for row in made:
+        words = before[row["id"]][row["start"] : row["start"] + row["bytes"]].decode()
+        assert words in rows[row["matched_id"]]["text"]
     account = cut.metrics["account"]
     Account(**account).check()
     assert (account["documents_dropped"], account["bytes_cut"]) == (1, len(passage))

@@ -25,6 +25,16 @@ TEXT = st.lists(st.sampled_from(["a", "b", "A", "b,", "é", "漢"]), max_size=25
     )
 )
 
+PHRASE = st.lists(st.sampled_from(["a", "b", "c", "d", "é", "漢"]), min_size=1, max_size=4)
+
+
+@st.composite
+def of_phrases(draw: st.DrawFn) -> list[str]:
+    """Texts of a few phrases, so that parts of passages come again in other company."""
+    phrases = draw(st.lists(PHRASE, min_size=1, max_size=5))
+    texts = draw(st.lists(st.lists(st.sampled_from(phrases), max_size=6), min_size=1, max_size=6))
+    return [" ".join(word for phrase in text for word in phrase) for text in texts]
+
 
 def cuts_of(
     texts: list[str], order: list[int], size: int, rows: int = 100, memory: int = 1 << 20, minimum: int = 0
@@ -95,8 +105,13 @@ def check(texts: list[str], order: list[int], size: int, minimum: int, cuts: dic
             assert all(one or other for one, other in zip(repeats[first:behind], again[first:behind], strict=True))
 
 
-@settings(deadline=None)
-@given(st.lists(TEXT, max_size=8), st.integers(1, 6), st.integers(0, 30), st.data())
+@settings(deadline=None, max_examples=150)
+@given(
+    st.one_of(st.lists(TEXT, max_size=8), of_phrases()),
+    st.integers(1, 6),
+    st.one_of(st.just(0), st.integers(1, 30)),
+    st.data(),
+)
 def test_what_is_cut_stays_whole_elsewhere_and_what_repeats_is_cut(texts, size, minimum, data):
     order = data.draw(st.permutations(range(len(texts))))[: data.draw(st.integers(0, len(texts)))]
     check(texts, order, size, minimum, cuts_of(texts, order, size, minimum=minimum))
@@ -152,6 +167,7 @@ def test_what_is_cut_itself_is_no_source():
     """The second text holds c and d in sequence first, but c goes from it: the third one keeps them."""
     texts = ["a b c", "x a b c d", "c d e", "y c d"]
     assert cuts_of(texts, [0, 1, 2, 3], 2) == {1: [Cut(2, 8, 0)], 3: [Cut(2, 5, 2)]}
+    assert cuts_of(["a b", "a b c x b c"], [0, 1], 2) == {1: [Cut(0, 4, 0)]}
 
 
 def test_what_adjoins_after_a_cut_is_no_passage():
