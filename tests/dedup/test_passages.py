@@ -105,7 +105,7 @@ def check(texts: list[str], order: list[int], size: int, minimum: int, cuts: dic
             assert all(one or other for one, other in zip(repeats[first:behind], again[first:behind], strict=True))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(
     st.one_of(st.lists(TEXT, max_size=8), of_phrases()),
     st.integers(1, 6),
