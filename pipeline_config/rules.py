@@ -218,17 +218,20 @@ class LanguageRule(RuleSection):
 
 class PerplexityRule(RuleSection):
     """Bits per byte at both tails of the corpus, by language and length: high is gibberish, low is boilerplate (CCNet
-    cuts by quantiles)."""
+    cuts by quantiles). `report_only` is on until you have seen its samples."""
 
     kind: Literal["perplexity"]
+    report_only: bool = True
+    """Count what it would drop, and drop nothing."""
     low_quantile: Share = 0.01
-    """Drop what is below this quantile of the judged documents; 0 = nothing."""
+    """Drop at most this share of the judged documents, those with the fewest bits per byte; 0 = nothing."""
     high_quantile: Share = 0.99
-    """Drop what is above this quantile; 1 = nothing."""
+    """Drop at most the share that this leaves to 1, those with the most; 1 = nothing."""
     length_edges: tuple[Annotated[int, Field(ge=1)], ...] = (200, 1000, 5000)
     """UTF-8 bytes at which a range of lengths ends and the next begins; each has its own quantiles."""
     min_documents: int = Field(default=200, ge=1)
-    """Languages with fewer documents than this in a range of lengths share their quantiles there."""
+    """Languages with fewer documents than this in a range of lengths share their quantiles there; where all of these
+    together are fewer, they are not judged."""
 
     @model_validator(mode="after")
     def _ordered(self) -> PerplexityRule:

@@ -48,7 +48,8 @@ class NearDuplicatesConfig(Section):
 
 
 class RepeatedPassagesConfig(Section):
-    """Cut passages that stand word for word in an earlier document that is kept (Lee et al. 2022, arXiv 2107.06499).
+    """Cut passages that stand word for word in what is left of an earlier document that is kept (after Lee et al. 2022,
+    arXiv 2107.06499). What is cut stands whole in the document that `cuts.parquet` names.
 
     In law, licensing and standards a repeated passage is content: look at what would be cut before it is.
     """
@@ -56,7 +57,8 @@ class RepeatedPassagesConfig(Section):
     min_words: int = Field(default=50, ge=1)
     """Words of a passage, at least; Lee et al. take 50 tokens. Words end at white space; case and punctuation count."""
     min_bytes: int = Field(default=0, ge=0)
-    """UTF-8 bytes of a passage, at least, white space in it and behind it included. It must reach both minima."""
+    """UTF-8 bytes of a passage, at least, white space in it and behind it included. It must reach both minima,
+    passages of several documents that overlap or adjoin taken together."""
     report_only: bool = True
     """Show cost and samples, and cut nothing."""
 

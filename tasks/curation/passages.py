@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline_config.selection import RepeatedPassagesConfig
 from tasks.corpus.document import SCHEMA, reference, text_digest
-from tasks.dedup.passages import Cut, Read, find_repeats
+from tasks.dedup.passages import Cut, Read, find_cuts
 
 SAMPLES, EXCERPT = 10, 300  # the longest cuts, and characters of each that are shown
 
@@ -23,7 +23,7 @@ CUTS = pa.schema(
         pa.field("id", pa.binary(16), nullable=False),
         pa.field("start", pa.int64(), nullable=False),  # in bytes of the text as it went into select
         pa.field("bytes", pa.int64(), nullable=False),
-        pa.field("matched_id", pa.binary(16), nullable=False),  # the document where the passage stays
+        pa.field("matched_id", pa.binary(16), nullable=False),  # the document in which the passage stands whole
     ]
 )
 
@@ -78,13 +78,11 @@ def find_passages(
 ) -> Passages:
     """Find what is to be cut from documents `order`; `read` yields them."""
     found = Passages.none(len(ids))
-    repeats = find_repeats(read, order, len(ids), config.min_words, folder, memory, config.min_bytes)
+    found.cuts.update(find_cuts(read, order, len(ids), config.min_words, folder, memory, config.min_bytes))
     longest: list[tuple[int, int, int, int, str]] = []
-    for row, text in _touched(read, repeats.touched(len(ids))):
-        cuts = repeats.cuts(row, text)
-        if not cuts:
-            continue
-        found.cuts[row] = cuts
+    touched = np.isin(np.arange(len(ids)), list(found.cuts))
+    for row, text in _touched(read, touched):
+        cuts = found.cuts[row]
         found.cut[row] = sum(cut.stop - cut.start for cut in cuts)
         found.emptied[row] = not remainder(text, cuts).strip()
         for cut in cuts:

@@ -31,7 +31,7 @@ def rule_lines(steps: Sequence[Step], funnel: Sequence[Mapping[str, Any]], row: 
     fitted = {step["step"]: step.get("fitted", ()) for step in funnel}
     for step in steps:
         name = step.name + (" (report only)" if step.rule.report_only else "")
-        if why := _unjudged(step.rule, row):
+        if why := _unjudged(step.rule, fitted.get(step.name, ()), row):
             yield f"{name}: not judged, {why}"
             continue
         limits = list(_limits(step.rule, fitted.get(step.name, ()), row))
@@ -42,21 +42,23 @@ def rule_lines(steps: Sequence[Step], funnel: Sequence[Mapping[str, Any]], row: 
         yield f"{name}: {told}" + ("; would drop" if drops and step.rule.report_only else "; drops" if drops else "")
 
 
-def _unjudged(rule: Rule, row: Mapping[str, Any]) -> str:
+def _unjudged(rule: Rule, fitted: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> str:
     if rule.sources and row["source"] not in rule.sources:
         return f"it is for {', '.join(rule.sources)}"
     if row["words"] < rule.min_words:
         return f"fewer than {rule.min_words} words"
     if row["lines"] < rule.min_lines:
         return f"fewer than {rule.min_lines} lines"
+    if isinstance(rule, PerplexityRule) and _cell(fitted, row) is None:
+        return f"fewer than {rule.min_documents} documents to compare it with"
     return ""
 
 
 def _limits(rule: Rule, fitted: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> Iterator[_Limit]:
     match rule:
         case PerplexityRule():
-            cell = _cell(fitted, row)
-            yield _Limit("bits_per_byte", cell["low"], cell["high"])
+            if cell := _cell(fitted, row):
+                yield _Limit("bits_per_byte", cell["low"], cell["high"])
         case RelevanceRule():
             yield _Limit("relevance", fitted[0]["threshold"])
         case LanguageRule():
@@ -71,11 +73,11 @@ def _limits(rule: Rule, fitted: Sequence[Mapping[str, Any]], row: Mapping[str, A
                 yield _Limit(measure, own.get(False), own.get(True))
 
 
-def _cell(fitted: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The quantiles of its language and length."""
+def _cell(fitted: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The quantiles of its language and length; none where documents are few."""
     here = [cell for cell in fitted if cell["bytes"][0] <= row["bytes"] < (cell["bytes"][1] or np.inf)]
     own = {cell["language"]: cell for cell in here}
-    return own[row["language"]] if row["language"] in own else own[OTHERS]
+    return own.get(row["language"], own.get(OTHERS))
 
 
 def _drops(rule: Rule, limits: Sequence[_Limit], row: Mapping[str, Any]) -> bool:
@@ -90,7 +92,7 @@ def _told(limit: _Limit, row: Mapping[str, Any]) -> str:
     given = [(sign, bound) for sign, bound in sides if bound is not None]
     rounded = all(_number(value, 4) != _number(bound, 4) for _, bound in given)  # else it would look like its threshold
     digits = 4 if rounded else 9
-    limits = ", ".join(f"{sign} {_number(bound, digits)}" for sign, bound in given)
+    limits = ", ".join(f"{sign} {_number(bound, digits)}" for sign, bound in given) or "no bound"
     return f"{limit.measure} {_number(value, digits)} ({limits})"
 
 

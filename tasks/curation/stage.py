@@ -53,7 +53,8 @@ def measure(
     the classifier of `config.toxicity`.
     """
     from tasks.curation.lineage import next_version, settings_of
-    from tasks.curation.measure import TABLE, run, summary
+    from tasks.curation.measure import FITTED, TABLE, run, summary
+    from tasks.curation.measures.perplexity import untrained
 
     if len(lid_model.files) != 1:
         names = ", ".join(file.name for file in lid_model.files) or "none"
@@ -67,6 +68,13 @@ def measure(
         ctx.say("fitted anew: the earlier artifact is of other edits, or knows less than half of these documents")
     for line in lineage.told(metrics["documents"] - reused, metrics["documents"]):
         ctx.say(line)
+    if config.perplexity and untrained(ctx.out / FITTED):
+        metrics["untrained"] = "perplexity"
+        ctx.say(
+            "perplexity: all texts of its sample are near one another, so that no model is left that has not seen the "
+            "like of them. Their bits_per_byte are those of an untrained model (7.92) and say nothing; name sources "
+            "with other text in measure.perplexity.reference, or leave rules over it out"
+        )
     return ctx.finish(Measures, metrics={**metrics, LINEAGE: lineage.figures(metrics["documents"])})
 
 

@@ -322,10 +322,12 @@ def count_windows(hashes, offsets, size, once, again):  # type: ignore[no-untype
 
 
 @compiled
-def collect_windows(hashes, offsets, ranks, size, again, found):  # type: ignore[no-untyped-def]  # numba infers the types
-    """Windows in slots seen again into `found` (W, 3): two hashes, rank of the text · 2³² + place. Returns how many.
+def collect_windows(hashes, offsets, starts, sizes, ranks, size, again, found):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Windows in slots seen again into `found` (W, 4): two hashes, rank of the text · 2³² + place, bytes. Returns how
+    many.
 
-    The second hash is over other values and another base, so that both together tell windows apart.
+    The second hash is over other values and another base, so that both together tell windows apart. Bytes are the
+    first of the window · 2³² + the first behind it, where the next word begins or the text of `sizes` bytes ends.
     """
     low = _U64(len(again) - 1)
     count = 0
@@ -348,5 +350,7 @@ def collect_windows(hashes, offsets, ranks, size, again, found):  # type: ignore
             if again[value & low]:
                 found[count, 0], found[count, 1] = value, other
                 found[count, 2] = (_U64(ranks[text]) << _U64(32)) | _U64(word - size + 1)
+                stop = starts[at + 1] if word + 1 < words else sizes[text]
+                found[count, 3] = (_U64(starts[at - size + 1]) << _U64(32)) | _U64(stop)
                 count += 1
     return count

@@ -57,6 +57,7 @@ def corpus_facts(
         },
         "listed": metrics.get("listed", {}),
         "lineage": metrics.get(LINEAGE),
+        "untrained": measures.metrics.get("untrained"),
     }
 
 
@@ -262,6 +263,11 @@ def _limits(facts: Mapping[str, Any]) -> Iterator[str]:
     unstated = [one["name"] for one in facts["sources"] if "licence" in one and not one["licence"]]
     if unstated:
         yield f"- No licence is stated for {', '.join(unstated)} (`ingest.corpus.sources.*.licence`)."
+    if facts["untrained"]:
+        yield (
+            "- Bits per byte say nothing here: all texts that the models of perplexity were fitted to are near one "
+            "another, so that none was left to judge them that had not seen the like."
+        )
     yield "- Rules count words and lines; they do not know whether a text is true, fair or up to date."
     yield "- Languages are identified by a model, which errs on short and on mixed texts."
     yield "- Near-duplicates of few words, translations and paraphrases stay."

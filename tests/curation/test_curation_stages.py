@@ -186,6 +186,12 @@ def test_passages_of_other_documents_are_cut_and_accounted_for(
     name = document_id("docs", b"1")
     assert {row["text"] for row in rows.values()} == {longest, "Of ours: é "}
     assert rows[name]["text_digest"] == text_digest("Of ours: é ")
+    before = {row["id"]: row["text"].encode() for row in read_documents(cleaned.path / "documents").to_pylist()}
+    made = pq.read_table(cut.path / "cuts.parquet").to_pylist()
+    assert len(made) == 2
+    for row in made:
+        words = before[row["id"]][row["start"] : row["start"] + row["bytes"]].decode()
+        assert words in rows[row["matched_id"]]["text"]
     account = cut.metrics["account"]
     Account(**account).check()
     assert (account["documents_dropped"], account["bytes_cut"]) == (1, len(passage))
@@ -238,7 +244,7 @@ def test_a_domain_is_fitted_in_select(road: Callable[..., SimpleNamespace]):
 
 def test_what_only_reports_names_samples_of_each_tail(road: Callable[..., SimpleNamespace]):
     rule = {"kind": "perplexity", "low_quantile": 0.2, "high_quantile": 0.8, "report_only": True}
-    made = road(config={"rules": [rule | {"min_documents": 1000, "length_edges": [1_000_000]}]})
+    made = road(config={"rules": [rule | {"min_documents": 14, "length_edges": [1_000_000]}]})
     (step,) = (step for step in made.corpus.metrics["steps"] if step["step"] == "perplexity")
     (cell,) = step["fitted"]
     table = pq.read_table(made.measures.path / measure_module.TABLE).to_pylist()
@@ -257,6 +263,23 @@ def test_what_only_reports_names_samples_of_each_tail(road: Callable[..., Simple
         assert one["text"] == (whole if len(whole) <= 200 else whole[:200] + "…")
         assert (one["value"] < one["threshold"]) == (one["threshold"] == cell["low"])
     assert (cell["language"], cell["bytes"], cell["documents"]) == ("others", [0, 1_000_000], 14)
+
+
+def test_texts_that_are_all_near_one_another_have_no_perplexity_and_it_is_said(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+):
+    """Their components are one, so that one of two models sees them all and the other one nothing."""
+    near = [edited(NEAR, at) for at in range(0, 200, 4)]
+    for texts, told in ((near, True), ([*near, sentence(300)], False)):
+        events: list[dict[str, Any]] = []
+        cleaned = run_stage(clean, CleanConfig(edits=()), raw(("docs", texts)))
+        measures = run_stage(measure, MeasureConfig(), cleaned, lid_model, events=events)
+        assert any("perplexity: all texts of its sample" in str(event.get("message")) for event in events) == told
+        bits = pq.read_table(measures.path / measure_module.TABLE)["bits_per_byte"].to_pylist()
+        assert (min(bits) == pytest.approx(np.log2(243), abs=1e-4)) == told
+        config = SelectConfig.model_validate({"near_duplicates": None})
+        corpus = run_stage(select, config, cleaned, measures, labels(validation=[sentence(900)], test=[LEAK]))
+        assert ("Bits per byte say nothing here" in (corpus.path / "card.md").read_text()) == told
 
 
 def test_what_was_measured_of_languages_is_summed_up(road: Callable[..., SimpleNamespace]):

@@ -120,7 +120,11 @@ def said(made: SimpleNamespace) -> str:
     return "\n".join(event["message"] for event in made.events if event["event"] == "say")
 
 
-PERPLEXITY = {"rules": [{"kind": "perplexity", "low_quantile": 0.05, "high_quantile": 0.9, "min_documents": 5}]}
+PERPLEXITY = {
+    "rules": [
+        {"kind": "perplexity", "low_quantile": 0.05, "high_quantile": 0.9, "min_documents": 5, "report_only": False}
+    ]
+}
 BASE = texts(*range(120))
 GROWN = {
     **{name: own for name, own in BASE.items() if name not in ("text 3", "text 4")},

@@ -1,8 +1,10 @@
-"""Kneser–Ney against its definition with dictionaries and against KenLM; folds; who scores whom."""
+"""Kneser–Ney: estimation against the paper, written out plainly, and by hand; look-up against KenLM, which reads what
+we estimated (its wheel has no `lmplz`); folds; who scores whom."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +102,78 @@ def test_discounts_are_those_of_a_count_by_hand():
     counts = np.repeat([1, 2, 3, 4], [8, 4, 2, 1])  # y = 8/16
     assert discounts(counts) == (1 - 2 * 0.5 * 4 / 8, 2 - 3 * 0.5 * 2 / 4, 3 - 4 * 0.5 * 1 / 2)
     assert discounts(np.array([1, 2, 3])) == FALLBACK
+
+
+class Paper:
+    """Modified Kneser–Ney after Chen & Goodman 1998 (TR-10-98): sections 2.7 and 3, by the occurrences alone.
+
+    c(g) are occurrences, N₁₊(•g) the distinct bytes before g, which take their place below the highest order. A text
+    begins with a symbol that nothing precedes, so n-grams with it have no N₁₊(•g) and keep c(g).
+    """
+
+    def __init__(self, texts: list[bytes], order: int) -> None:
+        self.order = order
+        symbols = [(BEGIN, *text) for text in texts]
+        self.c: dict[int, dict[tuple[int, ...], int]] = {}
+        for n in range(1, order + 1):
+            grams = [one[at : at + n] for one in symbols for at in range(len(one) - n + 1)]
+            if n == order:
+                self.c[n] = Counter(grams)
+                continue
+            preceded = {(one[at - 1], *one[at : at + n]) for one in symbols for at in range(1, len(one) - n + 1)}
+            kept = Counter(gram for gram in grams if gram[0] == BEGIN and n > 1)
+            self.c[n] = kept + Counter(gram[1:] for gram in preceded)
+        self.d = {n: self.discounts(list(counts.values())) for n, counts in self.c.items()}
+
+    @staticmethod
+    def discounts(counts: list[int]) -> list[float]:
+        """Equation 26: Y = n₁/(n₁ + 2n₂), D₁ = 1 − 2Y·n₂/n₁, D₂ = 2 − 3Y·n₃/n₂, D₃₊ = 3 − 4Y·n₄/n₃."""
+        n1, n2, n3, n4 = (counts.count(times) for times in (1, 2, 3, 4))
+        y = n1 / (n1 + 2 * n2)
+        return [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3]
+
+    def p(self, gram: tuple[int, ...]) -> float:
+        """Interpolated, and its γ: the mass of the discounts of what follows a context, by how many have which."""
+        n, context = len(gram), gram[:-1]
+        if n == 0:
+            return 1 / VOCABULARY
+        lower = self.p(gram[1:]) if n > 1 else 1 / VOCABULARY
+        following = [count for other, count in self.c[n].items() if other[:-1] == context]
+        if not following:
+            return lower
+        d, count = self.d[n], self.c[n].get(gram, 0)
+        ones, twos = following.count(1), following.count(2)
+        gamma = (d[1] * ones + d[2] * twos + d[3] * (len(following) - ones - twos)) / sum(following)
+        return max(count - d[min(count, 3)], 0) / sum(following) + gamma * lower
+
+
+def test_estimation_is_that_of_the_paper_with_discounts_of_its_own():
+    """Letters of which most are rare, so that in each order n-grams have the counts 1, 2, 3 and 4: no stand-in is at
+    work."""
+    draw, letters = np.random.default_rng(0), [chr(code) for code in (*range(97, 127), *range(33, 96), 228)]
+    weights = np.arange(1, len(letters) + 1) ** -1.6
+    texts = ["".join(draw.choice(letters, 150, p=weights / weights.sum())).encode() for _ in range(12)]
+    order = 4
+    paper, found = Paper(texts, order), estimate(texts, order)
+    for n, grams in enumerate(found, 1):
+        assert discounts(grams.counts) == pytest.approx(tuple(paper.d[n][1:]))
+        assert discounts(grams.counts) != FALLBACK
+        keys = [tuple(int(key).to_bytes(n, "big")) for key in grams.keys]
+        seen = zip(keys, grams.counts.tolist(), grams.probabilities.tolist(), strict=True)
+        told = {key: (count, share) for key, count, share in seen if count}
+        assert {key: count for key, (count, _) in told.items()} == paper.c[n]
+        for key, (_, share) in list(told.items())[:: 1 + len(told) // 100]:
+            assert share == pytest.approx(paper.p(key), rel=1e-9)
+
+
+def test_two_bytes_by_hand():
+    """Of "aab", order 2. Bigrams ⟨a, aa, ab once each; a stands behind ⟨ and a, b behind a. Too few for discounts of
+    their own: 1/2, 1, 3/2."""
+    half, floor = Fraction(1, 2), Fraction(1, 243)
+    a, b = Fraction(2 - 1, 3) + half * floor, (1 - half) / 3 + half * floor  # γ = (1 + 1/2) / 3
+    first = (1 - half) / 1 + half * a  # behind ⟨ only a, once
+    second = (1 - half) / 2 + half * b  # behind a: a and b, once each
+    assert Model.fit([b"aab"], 2).bits([b"ab"])[0] == pytest.approx(-np.log2(float(first * second)), abs=1e-4)
 
 
 def test_the_probabilities_of_all_next_bytes_add_up_to_one():

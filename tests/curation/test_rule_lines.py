@@ -18,7 +18,8 @@ RULE: TypeAdapter[Any] = TypeAdapter(Rule)
 CELLS = [
     {"language": "en", "bytes": [0, 200], "low": 0.5, "high": 2.0},
     {"language": "others", "bytes": [0, 200], "low": 1.0, "high": 3.0},
-    {"language": "others", "bytes": [200, None], "low": 0.25, "high": 2.5},
+    {"language": "others", "bytes": [200, 1000], "low": 0.25, "high": 2.5},
+    {"language": "en", "bytes": [1000, None], "low": None, "high": 2.0},
 ]
 
 
@@ -40,6 +41,7 @@ def said(rule: dict[str, Any], measured: dict[str, Any], fitted: Any = ()) -> st
         ({"language": "fr"}, "(≥ 1, ≤ 3)"),  # of few documents: the others
         ({"bytes": 200}, "(≥ 0.25, ≤ 2.5)"),  # at an edge the next range begins
         ({"bytes": 199}, "(≥ 0.5, ≤ 2); would drop"),
+        ({"bytes": 1000}, "(≤ 2); would drop"),
     ],
 )
 def test_perplexity_has_the_quantiles_of_its_language_and_length(more: dict[str, Any], expected: str) -> None:
@@ -62,6 +64,8 @@ def test_relevance_and_toxicity_are_told_like_the_others() -> None:
 def test_what_a_rule_does_not_judge_is_said() -> None:
     assert said({"kind": "word_count", "sources": ["notes"]}, row()) == "name: not judged, it is for notes"
     assert said({"kind": "symbols", "min_words": 10}, row()) == "name: not judged, fewer than 10 words"
+    few = said({"kind": "perplexity"}, row(bytes=1000, language="fr"), CELLS)
+    assert few == "name (report only): not judged, fewer than 200 documents to compare it with"
 
 
 def test_a_value_just_beyond_its_threshold_does_not_look_like_it() -> None:
@@ -73,7 +77,7 @@ def test_a_value_just_beyond_its_threshold_does_not_look_like_it() -> None:
 @pytest.mark.parametrize("bits", [0.4, 0.5, 1.0, 2.0, 2.1])
 def test_what_is_said_of_perplexity_is_what_the_rule_decided(bits: float) -> None:
     """Of 101 documents, quantiles as the rule fits them; the last is the one that is asked about."""
-    rule = {"kind": "perplexity", "low_quantile": 0.1, "high_quantile": 0.9, "min_documents": 1}
+    rule = {"kind": "perplexity", "low_quantile": 0.1, "high_quantile": 0.9, "min_documents": 1, "report_only": False}
     values = np.append(np.linspace(0.5, 2.0, 100), bits)
     table = {name: np.repeat(value, 101) for name, value in statistics(["a bucket of keys"]).items()}
     table |= {"source": np.full(101, "docs", object), "language": np.full(101, "en", object), "bits_per_byte": values}

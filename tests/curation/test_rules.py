@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_config.rule_presets import DOMAIN
@@ -88,11 +90,54 @@ def test_language_drops_what_is_confidently_foreign_and_what_is_hardly_wanted():
 def test_perplexity_cuts_both_tails_of_the_documents_it_judges():
     bits = [float(value) for value in range(100)]
     texts = measured(["one two"] * 100, bits_per_byte=bits, source=["a"] * 50 + ["b"] * 50)
-    rule = {"kind": "perplexity", "low_quantile": 0.1, "high_quantile": 0.9}
+    rule = {"kind": "perplexity", "low_quantile": 0.1, "high_quantile": 0.9, "min_documents": 50}
     assert np.flatnonzero(judge(RULE.validate_python(rule), texts).drop).tolist() == [*range(10), *range(90, 100)]
     half = judge(RULE.validate_python(rule | {"sources": ["b"]}), texts)
     assert np.flatnonzero(half.drop).tolist() == [*range(50, 55), *range(95, 100)]
-    assert half.threshold[50] == pytest.approx(54.9)
+    assert half.threshold[50] == 55
+
+
+def test_perplexity_reports_only_until_it_is_told_to_drop():
+    assert RULE.validate_python({"kind": "perplexity"}).report_only
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 200), st.sampled_from(["en", "de", "fr"]), st.sampled_from([10, 900])),
+        min_size=1,
+        max_size=60,
+    ),
+    st.sampled_from([0.0, 0.01, 0.07, 0.1, 0.3]),
+    st.sampled_from([0.5, 0.9, 0.93, 0.99, 1.0]),
+    st.integers(1, 30),
+)
+def test_perplexity_takes_no_more_of_a_cell_than_its_share(
+    rows: list[tuple[int, str, int]], low: float, high: float, minimum: int
+):
+    """By counting: in hundredths, so that nothing is rounded."""
+    bits, languages, sizes = (list(column) for column in zip(*rows, strict=True))
+    texts = measured(["x"] * len(rows), bits_per_byte=np.array(bits, float), language=languages, bytes=sizes)
+    rule = {"kind": "perplexity", "low_quantile": low, "high_quantile": high, "min_documents": minimum}
+    verdict = judge(RULE.validate_python(rule), texts)
+    for size in (10, 900):
+        groups: dict[str, list[int]] = {}
+        for at, (_, language, own) in enumerate(rows):
+            if own == size:
+                large = [row[1:] for row in rows].count((language, size)) >= minimum
+                groups.setdefault(language if large else "others", []).append(at)
+        for members in groups.values():
+            under, over = ([at for at in members if verdict.drop[at] and verdict.reason[at] == tail] for tail in (0, 1))
+            if len(members) < minimum:
+                assert not under
+                assert not over
+                continue
+            most_under = round(100 * low) * len(members) // 100
+            most_over = (100 - round(100 * high)) * len(members) // 100
+            assert len(under) <= most_under
+            assert len(over) <= most_over
+            ordered = sorted(bits[at] for at in members)
+            if len(set(ordered)) == len(ordered):  # else equal ones stay together
+                assert (len(under), len(over)) == (most_under, most_over)
 
 
 def test_perplexity_has_quantiles_of_its_own_for_each_language_and_length():
@@ -111,21 +156,26 @@ def test_perplexity_has_quantiles_of_its_own_for_each_language_and_length():
         "min_documents": 3,
     }
     verdict = judge(RULE.validate_python(rule), texts)
-    assert np.flatnonzero(verdict.drop).tolist() == [0, 99, 100, 199, 200, 299, 300, 301]
+    assert np.flatnonzero(verdict.drop).tolist() == [0, 99, 100, 199, 200, 299]
     assert [verdict.reasons[reason] for reason in verdict.reason[[0, 99]]] == [
         "bits per byte: too low",
         "bits per byte: too high",
     ]
     found = [(cell["language"], cell["bytes"], cell["documents"]) for cell in verdict.fitted]
-    assert found == [
-        ("de", [0, 200], 100),
-        ("en", [0, 200], 100),
-        ("others", [0, 200], 2),
-        ("en", [200, None], 100),
-    ]
-    assert [verdict.fitted[1]["low"], verdict.fitted[1]["high"]] == pytest.approx([0.99, 98.01])
+    assert found == [("de", [0, 200], 100), ("en", [0, 200], 100), ("en", [200, None], 100)]
+    assert [verdict.fitted[1]["low"], verdict.fitted[1]["high"]] == [1, 98]
     pooled = judge(RULE.validate_python(rule | {"min_documents": 101}), texts)
-    assert [cell["language"] for cell in pooled.fitted] == ["others", "others"]
+    assert [(cell["language"], cell["documents"]) for cell in pooled.fitted] == [("others", 202)]
+    assert not pooled.drop[200:300].any()
+    none = judge(RULE.validate_python(rule | {"low_quantile": 0.0, "high_quantile": 0.999}), texts)
+    assert (none.fitted[0]["low"], none.fitted[0]["high"], none.drop.any()) == (None, None, False)
+
+
+def test_perplexity_judges_what_came_later_by_the_quantiles_of_the_population():
+    rule = RULE.validate_python({"kind": "perplexity", "low_quantile": 0.0, "high_quantile": 0.9, "min_documents": 10})
+    known = measured(["x"] * 10, bits_per_byte=[float(value) for value in range(1, 11)], language=["en"] * 10)
+    later = measured(["x"] * 4, bits_per_byte=[0.0, 9.0, 9.5, 99.0], language=["en", "en", "en", "fr"])
+    assert judge(rule, later, known).drop.tolist() == [False, False, True, False]  # 0 = nothing; French: too few
 
 
 def test_edges_that_do_not_ascend_are_refused():

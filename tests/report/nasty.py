@@ -86,7 +86,7 @@ SELECT = {
         {"kind": "longest_word", "maximum": 1000},
         {"kind": "symbols", "maximum_hashes": 0.2},
         {"kind": "lorem_ipsum"},
-        {"kind": "perplexity", "report_only": True},
+        {"kind": "perplexity", "low_quantile": 0.1, "high_quantile": 0.9, "min_documents": 1},
     ],
 }
 

@@ -71,6 +71,12 @@ def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
     CrossFitted.fit(config, texts).save(folder)
 
 
+def untrained(fitted: Path) -> bool:
+    """Whether one model saw no text while the other did: all texts of the sample are near one another."""
+    seen = Seen.load(fitted, NAME)
+    return bool(len(seen.keys[0])) and not len(seen.keys[1])  # the largest component comes first
+
+
 def measure(models: CrossFitted | None, texts: Texts, signatures: Signatures) -> Columns:
     """Column `bits_per_byte` of texts: each by a model that did not see it. An empty text has 0. No column without
     models."""

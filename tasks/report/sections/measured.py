@@ -62,8 +62,9 @@ def _thresholds(step: dict[str, Any]) -> Iterator[tuple[str, Threshold]]:
     cells = step.get("fitted", ())
     if step["kind"] == "perplexity" and cells:
         cell = max(cells, key=lambda one: one["documents"])
-        yield "bits_per_byte", Threshold(cell["low"], upper=False)
-        yield "bits_per_byte", Threshold(cell["high"], upper=True)
+        for side in ("low", "high"):
+            if cell[side] is not None:
+                yield "bits_per_byte", Threshold(cell[side], upper=side == "high")
     elif step["kind"] == "relevance" and cells:
         yield "relevance", Threshold(cells[0]["threshold"], upper=False)
 
