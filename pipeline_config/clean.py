@@ -1,10 +1,12 @@
 """What is done to a text before anything is decided about it."""
 
+from __future__ import annotations
+
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pipeline_config.base import Section
+from pipeline_config.base import NOT_IDENTITY, Section
 
 
 class EditSection(Section):
@@ -181,3 +183,15 @@ class CleanConfig(Section):
         WhitespaceConfig(kind="whitespace"),
     )
     """Applied in this order; every byte that they cut or insert is counted."""
+    accept_losses: tuple[str, ...] = Field(default=(), json_schema_extra=NOT_IDENTITY)
+    """Edits, by kind, that may empty more than half of the documents or more than 90 % of a source's, or take as much
+    of the bytes that come to them (of `html` bytes are not judged: most are markup). Any other that does stops the
+    stage, and says what it takes. What is accepted changes no text, so nothing is made again for it."""
+
+    @model_validator(mode="after")
+    def _accepts_edits_that_there_are(self) -> CleanConfig:
+        kinds = dict.fromkeys(edit.kind for edit in self.edits)
+        for name in self.accept_losses:
+            if name not in kinds:
+                raise ValueError(f"accept_losses names {name!r}, which is no edit of clean.edits: {', '.join(kinds)}.")
+        return self

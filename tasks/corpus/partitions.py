@@ -53,10 +53,11 @@ class Partition:
     def __str__(self) -> str:
         return f"row groups {self.first} to {self.stop - 1} of {self.shard}"
 
-    def table(self) -> pa.Table:
+    def table(self, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         """All its documents, in order of their ids."""
+        schema = pa.schema([SCHEMA.field(name) for name in columns])
         with pq.ParquetFile(self.shard) as file:
-            return file.read_row_groups(range(self.first, self.stop), use_threads=False).cast(SCHEMA)
+            return file.read_row_groups(range(self.first, self.stop), list(columns), use_threads=False).cast(schema)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The documents in order of their ids, in batches of `BATCH_ROWS` and about `BATCH_BYTES` at most."""

@@ -36,6 +36,7 @@ from tasks.corpus.document import (
 from tasks.corpus.partitions import BATCH_ROWS, Figures, Partition
 from tasks.corpus.row_groups import RowGroups
 from tasks.curation import line_frequencies
+from tasks.curation.edit_losses import EditLosses
 from tasks.curation.editing import apply_batch, asks_the_corpus, fit
 from tasks.curation.line_frequencies import Frequencies
 from tasks.curation.lineage import knows
@@ -95,6 +96,8 @@ class Cleaned:
     """Documents taken from an earlier artifact. Says how the work was done: no part of the result."""
     counted_in: str = ""
     """Fingerprint of the artifact that the line frequencies were counted in; empty: this one, or there are none."""
+    losses: dict[str, list[str]] = field(default_factory=dict)
+    """By edit that is not accepted: what it takes too much of."""
 
 
 def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
@@ -118,14 +121,19 @@ def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
                 line_frequencies.write(frequencies, fit(config.edits, documents, Path(spill)))
     work = Cleaning(config, earlier, frequencies)
     state = sha256_of(frequencies) if frequencies else ""
-    parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
+    places = partitions.cut(documents)
+    parts = partitions.run(ctx, work, places, state=state)
     cleaned = Cleaned(edits=[EditTotals() for _ in config.edits], counted_in=counted_in)
-    for part in parts:
+    losses = EditLosses(config.edits)
+    for place, part in zip(places, parts, strict=True):
+        sizes = pq.read_table(part.folder / ORIGINALS_FILE, columns=["bytes"])["bytes"]
+        losses.add(place.table(["source"])["source"], sizes, pq.read_table(part.folder / CUTS_FILE))
         cleaned.account += Account(**part.figures["account"])
         cleaned.reused += part.figures["reused"]
         for totals, found in zip(cleaned.edits, part.figures["edits"], strict=True):
             totals.add(EditTotals(**found))
     cleaned.account.check()
+    cleaned.losses = losses.found(config.accept_losses)
     texts = (pq.read_table(part.folder / DOCUMENTS, schema=SCHEMA) for part in parts)
     write_sorted(ctx.out / "documents", texts, cleaned.account.bytes_kept)
     for name, schema in ((CUTS_FILE, CUTS), (ORIGINALS_FILE, ORIGINALS)):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 0.5
-"""Share of the documents, or of the bytes, that came into `select`."""
+"""Share of the documents, or of the bytes, that came into `select`, or to an edit."""
 MOST_OF_A_SOURCE = 0.9
 """Share of the documents of one source."""
 FEW = 20
@@ -42,7 +42,11 @@ def losses(
 def complaint(found: Collection[str], steps: Collection[str]) -> str:
     """The sentence of the guard about phrases of `losses`, and the remedy."""
     return (
-        f"select stops, since {'; '.join(found)}. Expected at most {MOST:.0%} of documents and bytes, and "
-        f"{MOST_OF_A_SOURCE:.0%} of a source. If that is meant: select.accept_losses=[{', '.join(steps)}]. If not, "
-        "loosen that step; with report_only a rule drops nothing and says what it would take."
+        f"select stops, since {'; '.join(found)}. {bounds_told()} If that is meant: "
+        f"select.accept_losses=[{', '.join(steps)}]. If not, loosen that step; with report_only a rule drops nothing "
+        "and says what it would take."
     )
+
+
+def bounds_told() -> str:
+    return f"Expected at most {MOST:.0%} of documents and bytes, and {MOST_OF_A_SOURCE:.0%} of a source."

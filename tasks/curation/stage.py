@@ -16,6 +16,7 @@ from tasks.runtime.stage import Context, stage
 def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     """Edit every document and count every byte cut or inserted. A document of which nothing is left is dropped."""
     from tasks.curation.clean import run
+    from tasks.curation.edit_losses import complaint
 
     cleaned = run(ctx, config, raw.path / "documents")
     total = cleaned.account.documents_in
@@ -32,6 +33,8 @@ def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
         ctx.say(
             f"{edit['edit']}: {edit['documents']} documents, {edit['cut']} bytes cut, {edit['inserted']} inserted{told}"
         )
+    if cleaned.losses:
+        raise StageFailed(complaint(cleaned.losses))
     metrics = {"account": cleaned.account.model_dump(), "edits": edits}
     if cleaned.counted_in:
         ctx.say(f"repeated_lines: lines count as often as in {cleaned.counted_in[:10]}; its setting refit counts anew")

@@ -24,6 +24,7 @@ SPECIAL: dict[tuple[str, str], tuple[Any, ...]] = {
     ("SecretsConfig", "placeholder"): ("[{kind}]",),
     ("SelectConfig", "drop"): (("doc:" + "a" * 32,),),
     ("SelectConfig", "keep"): (("doc:" + "a" * 32,),),
+    ("CleanConfig", "accept_losses"): (("repair",),),
     ("SelectConfig", "accept_losses"): (("near",),),
 }
 """Other valid values where their kind does not tell."""
