@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from flows.figures import main_figure
 from flows.references import ArtifactReference, resolve
+from pipeline_config.clean import CleanConfig, Edit, PiiConfig, SecretsConfig
 from tasks.comparison.answers import Answers
 from tasks.comparison.corpora import Place
 from tasks.downstream.intervals import Metric
@@ -155,7 +157,8 @@ class _Gathering:
         folders = {
             node: self.store.workspace.artifact(node, manifest.fingerprint) for node, manifest in side.manifests.items()
         }
-        place = Place(folders["select"], folders.get("clean")) if "select" in folders else None
+        edits = masking(side.manifests.get("clean"))
+        place = Place(folders["select"], folders.get("clean"), edits) if "select" in folders else None
         kinds = {kind.__name__: kind for kind in Artifact.__subclasses__()}
         return replace(
             side,
@@ -240,6 +243,14 @@ def _figure(artifact: Artifact) -> str:
     with suppress(KeyError, TypeError):
         return main_figure(artifact)
     return ""
+
+
+def masking(clean: Manifest | None) -> tuple[Edit, ...]:
+    """The edits that say what of a text is not shown; all there are where `clean` is gone, or of an earlier version."""
+    with suppress(ValidationError):
+        if clean is not None:
+            return CleanConfig.model_validate(clean.config).edits
+    return PiiConfig(kind="pii"), SecretsConfig(kind="secrets")
 
 
 def _names(folder: Path) -> tuple[str, ...]:

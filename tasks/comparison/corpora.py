@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline_config.clean import Edit
 from tasks.corpus.document import iter_documents, read_documents, reference
+from tasks.corpus.redaction.settings import excerpt
 
 COLUMNS = ["id", "source", "decision", "step", "reason", "value", "threshold"]
 MOVES = ("kept to dropped", "dropped to kept", "new and kept", "new and dropped", "gone, was kept", "gone, was dropped")
@@ -28,6 +30,8 @@ class Place:
     corpus: Path
     clean: Path | None
     """For the texts of dropped documents; None where it is gone."""
+    edits: tuple[Edit, ...] = ()
+    """What they mask is masked in any text that is shown."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ def movements(a: Place, b: Place) -> Movements:
 
 
 def with_texts(moved: list[Moved], a: Place, b: Place) -> Iterator[Moved]:
-    """The same with the beginnings of their texts, as far as one of the two corpora still has them."""
+    """The same with the beginnings of their texts, as far as one of the two corpora still has them. What either's edits
+    mask is masked, whichever the text comes from."""
+    edits = (*a.edits, *b.edits)
     wanted = {bytes.fromhex(one.document.removeprefix("doc:")) for one in moved}
     texts: dict[bytes, str] = {}
     for folder in (b.corpus, a.corpus, b.clean, a.clean):
@@ -92,7 +98,7 @@ def with_texts(moved: list[Moved], a: Place, b: Place) -> Iterator[Moved]:
         values = pa.array(list(missing), pa.binary(16))
         for batch in iter_documents(folder / "documents", columns=["id", "text"]):
             hits = batch.filter(pc.is_in(batch["id"], value_set=values))
-            texts |= {row["id"]: row["text"][:EXCERPT] for row in hits.to_pylist()}
+            texts |= {row["id"]: excerpt(row["text"], edits, EXCERPT) for row in hits.to_pylist()}
     for one in moved:
         yield Moved(**{**asdict(one), "text": texts.get(bytes.fromhex(one.document.removeprefix("doc:")), "")})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline_config.clean import CleanConfig, Edit
 from tasks.corpus.document import documents_at, read_documents, reference
+from tasks.corpus.redaction.settings import masked
 from tasks.runtime.artifact import CleanCorpus, Corpus
 from tasks.runtime.errors import RefusedInput
 
@@ -79,7 +81,8 @@ def allotted(sizes: list[int], count: int) -> list[int]:
 
 
 def sample(corpus: Corpus, clean: CleanCorpus, count: int) -> Iterator[dict[str, str]]:
-    """The rows of a sample, by step, then in order of id."""
+    """The rows of a sample, by step, then in order of id; texts are masked as clean's edits do in any source."""
+    edits = CleanConfig.model_validate(clean.config).edits
     ledger = pq.read_table(corpus.path / "ledger.parquet")
     kept = np.array(ledger["decision"].to_pylist()) == KEPT
     steps = np.where(kept, KEPT, np.array(ledger["step"].to_pylist(), object)).astype(str)
@@ -90,11 +93,13 @@ def sample(corpus: Corpus, clean: CleanCorpus, count: int) -> Iterator[dict[str,
     for rows, number in zip(strata, allotted([len(rows) for rows in strata], count), strict=True):
         keys = [hashlib.blake2b(one.as_py(), digest_size=8, key=b"audit").digest() for one in ledger["id"].take(rows)]
         chosen = np.sort(rows[sorted(range(len(rows)), key=keys.__getitem__)[:number]])
-        rows_told = _told(ledger.take(chosen).to_pylist(), chosen.tolist(), clean.path / "documents")
+        rows_told = _told(ledger.take(chosen).to_pylist(), chosen.tolist(), clean.path / "documents", edits)
         yield from (row | {"corpus": corpus.fingerprint} for row in rows_told)
 
 
-def _told(rows: list[dict[str, Any]], places: list[int], documents: Path) -> Iterator[dict[str, str]]:
+def _told(
+    rows: list[dict[str, Any]], places: list[int], documents: Path, edits: Sequence[Edit]
+) -> Iterator[dict[str, str]]:
     ids = read_documents(documents, ["id"])["id"]
     twins = {row["matched_id"]: ids.index(row["matched_id"]).as_py() for row in rows if row["matched_id"]}
     texts = documents_at(documents, [*places, *(at for at in twins.values() if at >= 0)])
@@ -108,16 +113,17 @@ def _told(rows: list[dict[str, Any]], places: list[int], documents: Path) -> Ite
             "value": "" if row["value"] is None else f"{row['value']:.6g}",
             "threshold": "" if row["threshold"] is None else f"{row['threshold']:.6g}",
             "matched": reference(row["matched_id"]) if row["matched_id"] else "",
-            "text": _excerpt(texts[at]["text"]),
-            "matched_text": _excerpt(texts[twin]["text"]) if twin >= 0 else "",
+            "text": _excerpt(texts[at]["text"], edits),
+            "matched_text": _excerpt(texts[twin]["text"], edits) if twin >= 0 else "",
             "right": "",
         }
 
 
-def _excerpt(text: str) -> str:
+def _excerpt(text: str, edits: Sequence[Edit]) -> str:
     """In quotes: what begins with `=` or `@` would be carried out by a spreadsheet."""
-    flat = " ".join(text.split())
-    return f"“{flat[:EXCERPT]}{'…' if len(flat) > EXCERPT else ''}”"
+    most = 10 * EXCERPT
+    flat = " ".join(masked(text[:most], edits).split())  # cut afterwards: half a number is not recognised
+    return f"“{flat[:EXCERPT]}{'…' if len(flat) > EXCERPT or len(text) > most else ''}”"
 
 
 def write_sample(file: Path, rows: Iterator[dict[str, str]]) -> dict[str, int]:

@@ -15,9 +15,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline_config.clean import CleanConfig
 from pipeline_config.rule_presets import Step
 from pipeline_config.selection import SelectConfig
 from tasks.corpus.document import documents_at, reference
+from tasks.corpus.redaction.settings import excerpt
 from tasks.curation.decontamination import Before, HeldOutTexts, training_texts
 from tasks.curation.selection import check_bands, decide
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
@@ -42,7 +44,7 @@ class Sample:
     matched: str
     """`doc:<hex>` of what it repeats; empty where it repeats nothing."""
     excerpt: str
-    """The beginning of its text."""
+    """The beginning of its text, masked as clean's edits do in any source."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def what_if(
     was, will = (np.array(table["decision"].to_pylist()) == "kept" for table in (before, after))
     one, other = (np.array(table["step"].to_pylist(), object) for table in (before, after))
     masks = dict(zip(MOVES, (was & ~will, ~was & will, ~was & ~will & (one != other)), strict=True))
+    edits = CleanConfig.model_validate(clean.config).edits
     moves, shown = {}, {}
     for move, mask in masks.items():
         by = one if move == "dropped to kept" else other
@@ -132,7 +135,7 @@ def what_if(
                 row["value"],
                 row["threshold"],
                 reference(row["matched_id"]) if row["matched_id"] else "",
-                texts[at]["text"][:EXCERPT],
+                excerpt(texts[at]["text"], edits, EXCERPT),
             )
             for at, row in zip(rows.tolist(), table, strict=True)
         ]

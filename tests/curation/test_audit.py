@@ -93,7 +93,7 @@ def test_every_document_may_be_drawn(root: Path) -> None:
     store = Workspace(root)
     parts = {node: next((store.artifacts / node).iterdir()) for node in ("clean", "select")}
     corpus, cleaned = (
-        SimpleNamespace(path=path, metrics=_metrics(path), fingerprint="f")
+        SimpleNamespace(path=path, metrics=_metrics(path), fingerprint="f", config={})
         for path in (parts["select"], parts["clean"])
     )
     rows = list(sample(corpus, cleaned, 1000))  # type: ignore[arg-type]  # what it uses of them

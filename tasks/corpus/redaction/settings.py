@@ -31,3 +31,8 @@ def masked(text: str, edits: Sequence[Edit]) -> str:
         if isinstance(edit, PiiConfig | SecretsConfig):
             text = redact(text, patterns(edit), edit.placeholder).text
     return text
+
+
+def excerpt(text: str, edits: Sequence[Edit], limit: int) -> str:
+    """The first `limit` characters of the text as it may be shown. Masked first: half a number is not recognised."""
+    return masked(text[: 10 * limit], edits)[:limit]
