@@ -165,7 +165,8 @@ class Compared:
         - `figures`: rows of `key`, `a`, `b`: other numbers that differ
         - `flips`: by rung `documents`, `counts` by turn, `examples` (`id`, `turn`, `label`, `a`, `b`, `text`)
         - `corpus`: `judged` and `kept` of `a` and `b`, `edited`, `counts` by move and rule, `examples` (`document`,
-          `source`, `move`, `step`, `reason`, `value`, `threshold`, `text`); or null, and `why_no_corpus` says why
+          `source`, `move`, `step`, `reason`, `value`, `threshold`, `matched`, `text`); or null, and `why_no_corpus`
+          says why
         """
         sides = {
             letter: {"kind": side.kind, "name": side.name, "about": side.about, "gone": side.gone}

@@ -15,7 +15,7 @@ from tasks.runtime.units import SCORES, count, signed
 
 LISTED = 12
 """Lines of a section; --json has all."""
-WHAT, CELL = 44, 24
+WHAT, CELL, WHY = 44, 24, 58
 
 
 def as_lines(compared: Compared, rung: str, examples: int) -> list[str]:
@@ -174,8 +174,8 @@ def _corpus(compared: Compared, examples: int) -> Iterator[str]:
         for step, number in steps.items():
             yield f"   {step or 'no rule':<22} {count(number):>7}"
             for one in shown.get((move, step), []):
-                why = fitted(_why(one), 40)
-                yield f"     {one.document[:14]}  {why}{_text(one.text, WIDTH - 21 - len(why))}"
+                reason = why(one)
+                yield f"     {one.document[:14]}  {reason}{_text(one.text, WIDTH - 21 - len(reason))}"
     if moved.moved:
         yield f" --moved FILE writes all {count(len(moved.moved))} with their texts"
 
@@ -188,11 +188,18 @@ def _kept(moved: Movements) -> Iterator[str]:
     )
 
 
-def _why(one: Moved) -> str:
+def why(one: Moved) -> str:
+    """Why a document was dropped, in at most `WHY` columns: the reason is cut before twin and value are."""
     if not one.reason:
         return ""
-    value = "" if one.value is None else f" ({one.value:g}, threshold {one.threshold:g})"
-    return f"{one.reason}{value}  "
+    twin = f" of {one.matched[:14]}" if one.matched else ""
+    bound = "" if one.threshold is None else f", threshold {_number(one.threshold)}"
+    value = "" if one.value is None else f" ({_number(one.value)}{bound})"
+    return f"{fitted(one.reason, WHY - len(twin + value))}{twin}{value}  "
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
 
 
 def _more(number: int) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pipeline_config.clean import Edit
 from tasks.corpus.document import iter_documents, read_documents, reference
 from tasks.corpus.redaction.settings import excerpt
 
-COLUMNS = ["id", "source", "decision", "step", "reason", "value", "threshold"]
+COLUMNS = ["id", "source", "decision", "step", "reason", "value", "threshold", "matched_id"]
 MOVES = ("kept to dropped", "dropped to kept", "new and kept", "new and dropped", "gone, was kept", "gone, was dropped")
 OTHER_RULE = "dropped by another rule"
 EMPTIED = "nothing but white space was left"
@@ -45,6 +45,8 @@ class Moved:
     reason: str
     value: float | None
     threshold: float | None
+    matched: str = ""
+    """`doc:<hex>` of what it repeats, be it a document or a held-out text; empty where it repeats nothing."""
     text: str = ""
     """Its beginning, where it was asked for and is still there."""
 
@@ -134,6 +136,7 @@ def _moved(a: dict[str, Any] | None, b: dict[str, Any] | None) -> Moved:
         reason=by["reason"] or "",
         value=by["value"],
         threshold=by["threshold"],
+        matched=reference(by["matched_id"]) if by["matched_id"] else "",
     )
 
 

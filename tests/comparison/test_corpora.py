@@ -27,7 +27,7 @@ def corpus(root: Path, fates: dict[str, str], emptied: str = "", edited: str = "
         {"id": ID[name], "source": "docs", "decision": "kept"}
         if fate == "kept"
         else {"id": ID[name], "source": "docs", "decision": "dropped", "step": fate, "reason": f"{fate}: too low"}
-        | {"value": 3.0, "threshold": 4.0}
+        | {"value": 3.0, "threshold": 4.0, "matched_id": ID["a"] if fate == "near" else None}
         for name, fate in sorted(fates.items(), key=lambda item: ID[item[0]])
     ]
     pq.write_table(pa.Table.from_pylist(ledger, schema=SCHEMA), root / "select" / "ledger.parquet")
@@ -68,6 +68,7 @@ def test_moves_are_counted_by_rule(places: tuple[Place, Place]) -> None:
     assert (emptied.document, emptied.reason, emptied.value) == (f"doc:{ID['h'].hex()}", EMPTIED, None)
     (dropped,) = [one for one in found.moved if (one.move, one.step) == ("kept to dropped", "words")]
     assert (dropped.reason, dropped.value, dropped.threshold) == ("words: too low", 3.0, 4.0)
+    assert {one.step: one.matched for one in found.moved if one.matched} == {"near": f"doc:{ID['a'].hex()}"}
 
 
 def test_a_corpus_moves_nothing_against_itself(places: tuple[Place, Place]) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from flows.__main__ import main
-from flows.comparison.lines import printable
+from flows.comparison.lines import WHY, printable, why
+from tasks.comparison.corpora import Moved
 from tasks.runtime.artifact import Artifact
 from tasks.runtime.runs import NodeRecord, RunRecord
 from tasks.runtime.workspace import Workspace
@@ -121,3 +122,12 @@ def test_nothing_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_text_does_not_steer_the_terminal() -> None:
     assert printable("a\x1b[31mb\n\tc\u202e") == "a�[31mb c�"
+
+
+def test_a_duplicate_names_its_twin_and_numbers_stay_whole() -> None:
+    near = Moved("doc:b", "docs", "kept to dropped", "near", "near-duplicate", 0.88461538, 0.8, "doc:0123456789abcdef")
+    assert why(near) == "near-duplicate of doc:0123456789 (0.8846, threshold 0.8)  "
+    words = Moved("doc:b", "docs", "kept to dropped", "words", "words: too high " * 9, 123456.0, 100000.0)
+    assert why(words).endswith(" (123456, threshold 100000)  ")
+    assert len(why(words)) == WHY + 2
+    assert why(Moved("doc:b", "docs", "dropped to kept", "", "", None, None)) == ""
