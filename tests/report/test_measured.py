@@ -43,6 +43,23 @@ def test_quantiles_are_drawn_and_told_for_each_language_and_length(made: Made) -
     assert [row["documents"] for row in shown["quantiles"]] == [cell["documents"] for cell in step["fitted"]]
 
 
+def test_the_bounds_of_the_language_score_are_drawn_with_the_languages_they_are_for(made: Made) -> None:
+    material = Material(*made)
+    rules = [
+        {"kind": "language", "languages": ["en", "de"], "min_score": 0.125, "foreign_score": 0.75},
+        {"kind": "language", "name": "foreign", "foreign_score": 0.5, "report_only": True},
+    ]
+    told = list(measured._of_languages({"rules": rules}))
+    assert told == [
+        ("language, all but en and de", Threshold(0.75, upper=True), False),
+        ("language, en and de", Threshold(0.125, upper=False), False),
+        ("foreign, all but en", Threshold(0.5, upper=True), True),
+    ]
+    score = next(one for one in measured.build(material)["pictures"] if one["name"] == "language score")
+    assert "language, all but en" in score["rules"]
+    assert ">≤ 0.65" in score["picture"]
+
+
 @pytest.mark.parametrize(
     ("threshold", "place", "said"),
     [

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline_config.rule_presets import steps as rule_steps
+from pipeline_config.rules import LanguageRule
+from pipeline_config.selection import SelectConfig
 from tasks.report.charts.distribution import Threshold, distribution
 from tasks.report.material import Absent, Material
 from tasks.report.wording import count, number
@@ -22,6 +25,8 @@ def build(material: Material) -> dict[str, Any]:
     for step in steps:
         for measure, threshold in _thresholds(step):
             bounds.setdefault(measure, []).append((step["step"], threshold, step["report_only"]))
+    for name, threshold, report_only in _of_languages(corpus.manifest.config) if corpus else ():
+        bounds.setdefault("language_score", []).append((name, threshold, report_only))
     shown = [
         _drawn(name, spread, bounds.get(name, []))
         for name, spread in found.items()
@@ -67,6 +72,16 @@ def _thresholds(step: dict[str, Any]) -> Iterator[tuple[str, Threshold]]:
                 yield "bits_per_byte", Threshold(cell[side], upper=side == "high")
     elif step["kind"] == "relevance" and cells:
         yield "relevance", Threshold(cells[0]["threshold"], upper=False)
+
+
+def _of_languages(config: dict[str, Any]) -> Iterator[tuple[str, Threshold, bool]]:
+    """Which score bounds a document follows from its language, so each is told with the languages that it is for."""
+    for step in rule_steps(SelectConfig.model_validate(config).rules):
+        if isinstance(rule := step.rule, LanguageRule):
+            wanted = " and ".join(rule.languages)
+            yield f"{step.name}, all but {wanted}", Threshold(rule.foreign_score, upper=True), rule.report_only
+            if rule.min_score > 0:
+                yield f"{step.name}, {wanted}", Threshold(rule.min_score, upper=False), rule.report_only
 
 
 def _range(low: int, high: int | None) -> str:
