@@ -36,7 +36,9 @@ for _variable in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "ORT_DISABLE_TELEM
 
 def main(argv: Sequence[str] | None = None) -> int:
     args, unknown = make_parser().parse_known_args(argv)
-    if unknown:
+    if "items" in args and not any(word.startswith("-") for word in unknown):
+        args.items += unknown  # words behind an option: argparse reads them intermixed only without subcommands
+    elif unknown:
         args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return _guarded(_command(args.command), args)
 

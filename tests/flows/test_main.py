@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 from pathlib import Path
@@ -43,6 +44,31 @@ def test_an_unknown_option_is_told_with_the_usage_of_its_verb(capsys: pytest.Cap
     said = capsys.readouterr().err
     assert said.startswith("usage: textmill plan ")
     assert "textmill plan: error: unrecognized arguments: --onlyy" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "items"),
+    [
+        (["run", ".", "--until", "select", "a.b=1", "--json", "c=2"], [".", "a.b=1", "c=2"]),
+        (["plan", ".", "--json", "a.b=1"], [".", "a.b=1"]),
+        (["validate", "--section", "clean", "textmill.yaml", "--json", "a.b=1"], ["textmill.yaml", "a.b=1"]),
+        (["select", "what-if", "a.b=1", "--examples", "2", "shop"], ["a.b=1", "shop"]),
+        (["promote", "shop", "3", "--override", "agreed", "a.b=1"], ["a.b=1"]),
+    ],
+)
+def test_settings_may_stand_behind_options(words: list[str], items: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[argparse.Namespace] = []
+    monkeypatch.setattr(f"flows.commands.{words[0]}.run", lambda args: seen.append(args) or 0)
+    assert main(words) == 0
+    assert seen[0].items == items
+
+
+def test_a_word_too_many_is_refused_by_a_verb_without_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["rollback", "shop", "--json", "more"], ["run", ".", "--json", "a=1", "--onlyy", "select"]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        assert "unrecognized arguments: " in capsys.readouterr().err
 
 
 def test_refusals_are_folded_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
