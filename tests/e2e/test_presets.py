@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -52,3 +53,27 @@ def test_a_model_from_scratch(copy: Textmill) -> None:
     assert ran(copy.run(*FROM_SCRATCH, "--until", "pretrain")) == ["tokenizer", "pack", "pretrain"]
     figures = copy("show", "tokenizer", "--json").json["manifest"]["metrics"]
     assert (figures["kind"], figures["vocabulary"]["after"]) == ("train", 400)
+
+
+@pytest.mark.long
+def test_a_second_domain_is_selected_without_a_line_of_code(plain: Textmill, tmp_path: Path) -> None:
+    """What the preset for licences promises: near-duplicates go, what is labelled for judging goes, and licences in
+    other languages stay."""
+    plain("init", str(tmp_path / "shop"), "--preset", "software-licensing")
+    shop = Textmill(tmp_path / "shop", plain.environment)
+    try:
+        shop("run", ".", "--sample", "10%", "--until", "select")
+    finally:
+        shop("server", "stop", code=None)
+    figures = shop("show", "select", "--json").json["manifest"]["metrics"]
+    steps = {step["step"]: step for step in figures["steps"]}
+    assert steps["near"]["documents"] > 0
+    assert steps["decontaminate"]["documents"] > 0
+    assert steps["language"]["report_only"]
+    assert steps["language"]["alone"]["documents"] > 0
+    assert figures["languages"]["en"] < sum(figures["languages"].values()) == figures["account"]["documents_kept"]
+    rows = pq.read_table(shop.artifacts("select")[0] / "ledger.parquet", columns=["decision", "step"]).to_pylist()
+    assert "language" not in {row["step"] for row in rows if row["decision"] == "dropped"}
+    sources = figures["sources"]
+    assert set(sources) == {"licences", "notices"}
+    assert all(0 < one["documents_kept"] < one["documents_in"] for one in sources.values())
