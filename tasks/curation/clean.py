@@ -76,6 +76,9 @@ class EditTotals:
     emptied: int = 0
     counts: Counter[str] = field(default_factory=Counter)  # replaced stretches by kind, of edits that tell
 
+    def __post_init__(self) -> None:
+        self.counts = Counter(self.counts)  # of a partition that was finished before it is a JSON object
+
     def figures(self) -> dict[str, Any]:
         """For metrics; `counts` where there are any."""
         figures = {name: value for name, value in vars(self).items() if name != "counts"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from pipeline_config.clean import CleanConfig
 from tasks.curation.stage import clean
 from tasks.runtime.errors import StageFailed
+from tasks.runtime.settings import Settings
 
 GOOD, BARE = "This line ends as it should.", "no end here at all"  # 28 and 18 bytes
 C4 = {"kind": "c4_lines"}
@@ -39,6 +42,20 @@ def test_an_edit_that_empties_most_stops_the_stage_unless_it_is_accepted(cleaned
     assert "clean.accept_losses=[c4_lines]" in said
     made = cleaned(sources, C4, accept_losses=["c4_lines"])
     assert made.metrics["account"]["documents_kept"] == 20
+
+
+def test_what_was_done_before_the_stop_is_taken_up_once_it_is_accepted(raw: Any, tmp_path: Path) -> None:
+    artifact, said = raw(("docs", [BARE] * 30 + [GOOD] * 10)), []
+    (tmp_path / "work").mkdir()
+    for accepted in ([], ["c4_lines"]):
+        config = CleanConfig.model_validate({"edits": [C4], "accept_losses": accepted})
+        out = tmp_path / f"out{len(accepted)}"
+        out.mkdir()
+        job = clean.job("clean", clean.bind(config, artifact), out, tmp_path / "work")
+        with nullcontext() if accepted else pytest.raises(StageFailed, match="c4_lines empties 30 of the 40"):
+            made = clean.execute(job, said.append, Settings(workers=1))
+    assert made.metrics["account"]["documents_kept"] == 10
+    assert "1 of 1 partitions were finished before" in str(said)
 
 
 def test_up_to_half_and_nine_tenths_pass(cleaned: Callable[..., Any]) -> None:
