@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.runtime.artifact import EXECUTION, LINEAGE, MANIFEST, Artifact, InputFiles, Manifest, artifacts_in
+from tasks.runtime.artifact import EXECUTION, LINEAGE, MANIFEST, SAMPLE, Artifact, InputFiles, Manifest, artifacts_in
 from tasks.runtime.stage import Stage
 from tasks.runtime.workspace import DigestMemory, Workspace, remove_tree
 
@@ -133,12 +133,17 @@ class Store:
         """The newest intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else.
 
         Those come first whose inputs were made with the same settings: what was tried out in between is no ancestor.
+        Nor is what was made of another share of the documents, or of nobody knows which, though it may hold most of
+        them: a first look at a sample fits no state for the whole.
         """
         kin: dict[Path, tuple[bool, str]] = {}
+        before = self._settings_before(recipe)
         for folder in (self.workspace.artifacts / recipe.node).glob("[!.]*"):
             execution, found = self.execution(folder), _manifest(folder)
             if folder.name != recipe.fingerprint and execution and found and _kin(found) == _kin(recipe):
-                kin[folder] = self._settings_before(found) == self._settings_before(recipe), execution.started
+                settings = self._settings_before(found)
+                if _shares(settings) == _shares(before):
+                    kin[folder] = settings == before, execution.started
         for folder in sorted(kin, key=lambda folder: kin[folder], reverse=True):
             if self.verify(folder)[0] is not None:
                 return folder
@@ -150,7 +155,7 @@ class Store:
         for record in manifest.inputs.values():
             if record.kind != InputFiles.__name__:
                 found = _manifest(self.workspace.artifact(record.node, record.fingerprint))
-                settings[record.node] = (found.version, found.config) if found else None
+                settings[record.node] = {"version": found.version, "config": found.config} if found else None
                 settings |= self._settings_before(found) if found else {}
         return settings
 
@@ -188,6 +193,11 @@ def _kin(manifest: Manifest) -> tuple[Any, ...]:
     """What recipes share that differ in the artifacts that go in alone."""
     files = {name: record.digest for name, record in manifest.inputs.items() if record.kind == InputFiles.__name__}
     return manifest.stage, manifest.version, manifest.config, manifest.inputs.keys(), files
+
+
+def _shares(settings: dict[str, Any]) -> dict[str, Any]:
+    """By node of `_settings_before` the share that it read on; None where there is no such setting."""
+    return {node: made and made["config"].get(SAMPLE) for node, made in settings.items()}
 
 
 def _same_inputs(one: Manifest, other: Manifest) -> bool:
