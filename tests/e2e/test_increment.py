@@ -42,6 +42,9 @@ def test_a_file_that_comes_later_makes_the_next_version(plain: Textmill, tmp_pat
         assert (refit["clean"][0], refit["measure"]) == ("reuse", ("run", "measure.refit 0 → 1"))
         page.unlink()
         assert textmill.plan()["select"] == ("reuse", ""), "without the file all is as it was"
+        textmill.run("--until", "select")
+        page.with_name("other.txt").write_text(f"{page.stem} and other words of the key", encoding="utf-8")
+        assert "version 1, fitted to 292 of version 0" in textmill("run", "--until", "select").said, "from there on"
     finally:
         textmill("server", "stop")
 

@@ -108,6 +108,20 @@ def test_what_was_tried_out_in_between_is_no_ancestor(road: Road) -> None:
     assert store.earlier(other.manifest) not in (None, first.path, tried.path), "the newest of the others"
 
 
+def test_the_ancestor_is_what_was_used_last_whenever_it_was_made(road: Road) -> None:
+    first = road.run()[0]
+    (road.root / "a.txt").write_text("Z")
+    second, ran, _ = road.run()
+    assert "join" in ran
+    (road.root / "a.txt").write_text("Y")
+    store = Store(Workspace(road.root))
+    assert store.earlier(road.run()[0].manifest) == second.path
+    (road.root / "a.txt").write_text("A")
+    assert road.run()[1] == []
+    (road.root / "a.txt").write_text("X")
+    assert store.earlier(road.run()[0].manifest) == first.path
+
+
 def test_what_was_made_of_another_share_is_no_ancestor(road: Road) -> None:
     assert SAMPLE in TextConfig.model_fields
     sampled = replace(road, a=toy.CopyConfig(sample=0.6))
