@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.runtime.artifact import SAMPLE
 from tasks.runtime.errors import RefusedInput
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def document(store: Store, nodes: Mapping[str, str], reference: str) -> dict[str
     if missing:
         raise RefusedInput(f"{missing[0]} has not run here, so no document has a fate yet: textmill run --until select")
     folders = [store.workspace.artifact(node, nodes[node]) for node in ("ingest.corpus", "clean", "measure", "select")]
+    earlier = partial(seen_before, store)
     labels = store.workspace.artifact("ingest.labels", nodes["ingest.labels"]) if "ingest.labels" in nodes else None
     name = "ingest.benchmarks"
     benchmarks = store.workspace.artifact(name, nodes[name]) if name in nodes else None
@@ -41,14 +43,38 @@ def document(store: Store, nodes: Mapping[str, str], reference: str) -> dict[str
             benchmarks=benchmarks,
             lid_model=lid_model,
             seen_by=witnesses,
-            seen_before=partial(seen_before, store),
+            seen_before=earlier,
         )
     except NoSuchDocument as error:
         if labels and (found := labelled(labels, reference)):
             return found
+        for selected, older in before(store, folders[0]):
+            with suppress(NoSuchDocument):
+                gone = (
+                    f"withdrawn: the newest run has it no more{_sampled(store, folders[0])}; last in select/{selected}"
+                )
+                return tell_fate(reference, *older, seen_before=earlier, withdrawn=gone)
         aside = [line for folder in (folders[0], labels) if folder for line in quarantined(folder)]
         told = "".join(f"\n  quarantined, and so without an id: {line}" for line in aside[:QUARANTINED_TOLD])
         raise RefusedInput(f"{error}{told}") from None
+
+
+def before(store: Store, newest: Path) -> Iterator[tuple[str, list[Path]]]:
+    """What was curated from other raw corpora than the newest, that used last first: fingerprint of the selection, and
+    the folders of the raw corpus, cleaned text, measures and selection, all intact."""
+    asked = {newest}
+    for select in store.last_used("select"):
+        clean, measures = (_made(store, {"select": select.name}, "select", node)[1] for node in ("clean", "measure"))
+        raw = _made(store, {"clean": clean.name}, "clean", "ingest.corpus")[1] if clean else None
+        if raw and clean and measures and raw not in asked:
+            asked.add(raw)
+            yield select.name[:10], [raw, clean, measures, select]
+
+
+def _sampled(store: Store, raw: Path) -> str:
+    """A remark where a raw corpus is a sample, so that what it lacks may still be in the files."""
+    manifest, _ = store.verify(raw)
+    return " (it read a sample)" if manifest and manifest.config.get(SAMPLE, 1) != 1 else ""
 
 
 def _language_model(store: Store, measures: Path) -> Path | None:

@@ -34,7 +34,7 @@ from tasks.dedup.signatures import band_keys
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput
 
-Decision = Literal["kept", "dropped"]
+Decision = Literal["kept", "dropped", "withdrawn"]
 
 UNTOLD = (PerplexityRule, RelevanceRule, ToxicityRule)
 """Rules whose thresholds are places in a whole corpus, or whose models are not kept: they are not judged."""
@@ -66,7 +66,7 @@ class Fate:
     decision: Decision
     lines: tuple[Line, ...]
     taken_down: bool = False
-    """Dropped since `select.drop` lists it."""
+    """Dropped since `select.drop` lists it, or withdrawn."""
 
 
 def tell_fate(
@@ -81,15 +81,20 @@ def tell_fate(
     lid_model: Path | None = None,
     seen_by: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
     seen_before: Callable[[bytes], tuple[list[str], str]] = lambda _: ([], ""),
+    withdrawn: str = "",
 ) -> dict[str, Any]:
     """The fate of `doc:<hex>`, or of the text in a file, for people (`lines`) and programs; folders are of artifacts.
 
     `seen_by` gives, for the id of a document that was kept, the nodes whose models saw it, and a remark; `seen_before`
-    likewise for one that was taken down, what was ever made here.
+    likewise for one that was taken down, what was ever made here. `withdrawn` says, where the artifacts are of an older
+    run, that the newest has the document no more; then it is not kept, whatever those decided.
     """
     made = CleanCorpus(**_AT, path=clean), Measures(**_AT, path=measures), Corpus(**_AT, path=corpus)
     if query.startswith("doc:"):
         fate = fate_of_document(query, RawCorpus(**_AT, path=raw), *made)
+        if withdrawn:
+            lines = (*fate.lines, Line("ingest", withdrawn))
+            fate = replace(fate, decision="withdrawn", lines=lines, taken_down=True)
         document = bytes.fromhex(fate.document.removeprefix("doc:"))
         ask = seen_by if fate.decision == "kept" else seen_before if fate.taken_down else None
         witnesses, remark = ask(document) if ask else ([], "")

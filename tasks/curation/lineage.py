@@ -20,8 +20,9 @@ from tasks.runtime.artifact import LINEAGE, MANIFEST, CleanCorpus, Manifest
 from tasks.runtime.fingerprint import digest_of
 
 KNOWN = 0.5
-"""Share of a corpus that the earlier artifact must know. A house rule: state that was fitted to less, such as to a
-first look at 1 %, or to another corpus of the workspace, is none of this corpus."""
+"""Share of a corpus that the earlier artifact must know. A house rule: state that was fitted to less, such as to
+another corpus of the workspace, is none of this corpus. (A sample is none of it however much it holds: the store gives
+no artifact of another share as the earlier one.)"""
 GROWTH = 2
 """How many times the documents that its state was fitted to a corpus may have before a refit is due: as `KNOWN`."""
 

@@ -21,6 +21,9 @@ PREFECT_RECORD = ".prefect-"
 LINEAGE = "lineage"
 """Among the metrics: where state was fitted that the artifact goes on with (`tasks.curation.lineage`)."""
 
+SAMPLE = "sample"
+"""Among the settings: the share of the documents that is read on (`pipeline_config.ingest`)."""
+
 
 class FileDigest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.runtime.artifact import EXECUTION, LINEAGE, MANIFEST, Artifact, InputFiles, Manifest, artifacts_in
+from tasks.runtime.artifact import EXECUTION, LINEAGE, MANIFEST, SAMPLE, Artifact, InputFiles, Manifest, artifacts_in
+from tasks.runtime.runs import records
 from tasks.runtime.stage import Stage
 from tasks.runtime.workspace import DigestMemory, Workspace, remove_tree
 
@@ -130,19 +131,35 @@ class Store:
         return made.model_copy(update={"path": target}), compared
 
     def earlier(self, recipe: Manifest) -> Path | None:
-        """The newest intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else.
+        """The last intact artifact of a node whose recipe differs in artifacts that went in, and in nothing else.
 
         Those come first whose inputs were made with the same settings: what was tried out in between is no ancestor.
+        Nor is what was made of another share of the documents, or of nobody knows which, though it may hold most of
+        them: a first look at a sample fits no state for the whole.
         """
-        kin: dict[Path, tuple[bool, str]] = {}
-        for folder in (self.workspace.artifacts / recipe.node).glob("[!.]*"):
-            execution, found = self.execution(folder), _manifest(folder)
-            if folder.name != recipe.fingerprint and execution and found and _kin(found) == _kin(recipe):
-                kin[folder] = self._settings_before(found) == self._settings_before(recipe), execution.started
-        for folder in sorted(kin, key=lambda folder: kin[folder], reverse=True):
-            if self.verify(folder)[0] is not None:
-                return folder
-        return None
+        before = self._settings_before(recipe)
+        alike: list[Path] = []
+        other: list[Path] = []
+        for folder in self.last_used(recipe.node):
+            found = _manifest(folder)
+            if folder.name != recipe.fingerprint and found and _kin(found) == _kin(recipe):
+                settings = self._settings_before(found)
+                if _shares(settings) == _shares(before):
+                    (alike if settings == before else other).append(folder)
+        return next((folder for folder in (*alike, *other) if self.verify(folder)[0] is not None), None)
+
+    def last_used(self, node: str) -> list[Path]:
+        """The artifacts of a node, first those of the newest run: a run that reuses one comes after all before it."""
+        last: dict[str, str] = {}
+        for record in records(self.workspace, limit=None):
+            if node in record.nodes:
+                last.setdefault(record.nodes[node].fingerprint, record.id)
+        made = {
+            folder: (last.get(folder.name, ""), execution.started)
+            for folder in (self.workspace.artifacts / node).glob("[!.]*")
+            if (execution := self.execution(folder))
+        }
+        return sorted(made, key=lambda folder: made[folder], reverse=True)
 
     def _settings_before(self, manifest: Manifest) -> dict[str, Any]:
         """By node the version and settings of all that an artifact was made from; None for what is gone."""
@@ -150,7 +167,7 @@ class Store:
         for record in manifest.inputs.values():
             if record.kind != InputFiles.__name__:
                 found = _manifest(self.workspace.artifact(record.node, record.fingerprint))
-                settings[record.node] = (found.version, found.config) if found else None
+                settings[record.node] = {"version": found.version, "config": found.config} if found else None
                 settings |= self._settings_before(found) if found else {}
         return settings
 
@@ -188,6 +205,11 @@ def _kin(manifest: Manifest) -> tuple[Any, ...]:
     """What recipes share that differ in the artifacts that go in alone."""
     files = {name: record.digest for name, record in manifest.inputs.items() if record.kind == InputFiles.__name__}
     return manifest.stage, manifest.version, manifest.config, manifest.inputs.keys(), files
+
+
+def _shares(settings: dict[str, Any]) -> dict[str, Any]:
+    """By node of `_settings_before` the share that it read on; None where there is no such setting."""
+    return {node: made and made["config"].get(SAMPLE) for node, made in settings.items()}
 
 
 def _same_inputs(one: Manifest, other: Manifest) -> bool:

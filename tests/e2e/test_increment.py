@@ -42,5 +42,28 @@ def test_a_file_that_comes_later_makes_the_next_version(plain: Textmill, tmp_pat
         assert (refit["clean"][0], refit["measure"]) == ("reuse", ("run", "measure.refit 0 → 1"))
         page.unlink()
         assert textmill.plan()["select"] == ("reuse", ""), "without the file all is as it was"
+        textmill.run("--until", "select")
+        page.with_name("other.txt").write_text(f"{page.stem} and other words of the key", encoding="utf-8")
+        assert "version 1, fitted to 292 of version 0" in textmill("run", "--until", "select").said, "from there on"
+    finally:
+        textmill("server", "stop")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_a_first_look_at_most_of_it_is_no_version_of_the_whole(plain: Textmill, tmp_path: Path) -> None:
+    textmill = clone(plain, tmp_path / "workspace")
+    try:
+        textmill("server", "start", "--workspace", ".")
+        textmill.run("--until", "select", "--sample", "80%")
+        textmill.run("--until", "select")
+        versions = {
+            report["metrics"]["documents"]: report["metrics"]["lineage"]["version"]
+            for folder in textmill.artifacts("measure")
+            for report in [textmill("show", "--json", f"measure/{folder.name}").json["manifest"]]
+        }
+        assert len(versions) == 2
+        assert min(versions) > 0.5 * max(versions), "it knows most of the whole"
+        assert set(versions.values()) == {0}
     finally:
         textmill("server", "stop")

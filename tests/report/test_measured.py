@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +13,12 @@ from tasks.report.material import Material
 from tasks.report.page import render
 from tasks.report.sections import measured
 from tasks.report.wording import number
+from tasks.runtime.artifact import MANIFEST, Manifest
 from tasks.runtime.runs import RunRecord
 from tasks.runtime.workspace import Workspace
 
 Made = tuple[Workspace, RunRecord]
+WHOLE = "are the whole recipe: the same ones give the same artifacts"
 
 
 def test_every_rule_has_its_cost_and_its_threshold(made: Made) -> None:
@@ -58,6 +62,27 @@ def test_the_bounds_of_the_language_score_are_drawn_with_the_languages_they_are_
     score = next(one for one in measured.build(material)["pictures"] if one["name"] == "language score")
     assert "language, all but en" in score["rules"]
     assert ">≤ 0.65" in score["picture"]
+
+
+@pytest.mark.parametrize("due", [False, True])
+def test_a_later_version_says_what_it_goes_on_with(made: Made, tmp_path: Path, due: bool) -> None:
+    workspace, record = Workspace(tmp_path / "ws"), made[1].model_copy(deep=True)
+    shutil.copytree(made[0].root, workspace.root)
+    page = render(workspace, record)
+    assert WHOLE in page
+    assert "of the corpus, which came after" not in page
+    file = workspace.artifact("measure", record.nodes["measure"].fingerprint) / MANIFEST
+    manifest = Manifest.model_validate_json(file.read_bytes())
+    lineage = {"version": 3, "parent": "b" * 32, "fitted_in": "a" * 32, "fitted_documents": 120, "refit_due": due}
+    changed = manifest.model_copy(update={"metrics": manifest.metrics | {"lineage": lineage}}).sealed()
+    file.write_text(changed.model_dump_json())
+    record.nodes["measure"].digest = changed.digest
+    page = render(workspace, record)
+    assert "Version 3 of the corpus, which came after <code>measure/bbbbbbbbbb</code>" in page
+    assert "fitted to the 120 documents of version 0 (<code>measure/aaaaaaaaaa</code>)" in page
+    assert ("a refit is due" in page) == due
+    assert WHOLE not in page
+    assert "not the whole recipe: the corpus goes on with what was fitted to an earlier version of it" in page
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tasks.runtime.artifact import MANIFEST
+from pipeline_config.ingest import TextConfig
+from tasks.runtime.artifact import MANIFEST, SAMPLE
 from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.planning import Planner
 from tasks.runtime.settings import Settings
@@ -105,6 +106,36 @@ def test_what_was_tried_out_in_between_is_no_ancestor(road: Road) -> None:
     assert store.earlier(road.run()[0].manifest) == first.path
     other, _, _ = replace(road, a=toy.CopyConfig(repeat=4)).run()
     assert store.earlier(other.manifest) not in (None, first.path, tried.path), "the newest of the others"
+
+
+def test_the_ancestor_is_what_was_used_last_whenever_it_was_made(road: Road) -> None:
+    first = road.run()[0]
+    (road.root / "a.txt").write_text("Z")
+    second, ran, _ = road.run()
+    assert "join" in ran
+    (road.root / "a.txt").write_text("Y")
+    store = Store(Workspace(road.root))
+    assert store.earlier(road.run()[0].manifest) == second.path
+    (road.root / "a.txt").write_text("A")
+    assert road.run()[1] == []
+    (road.root / "a.txt").write_text("X")
+    assert store.earlier(road.run()[0].manifest) == first.path
+
+
+def test_what_was_made_of_another_share_is_no_ancestor(road: Road) -> None:
+    assert SAMPLE in TextConfig.model_fields
+    sampled = replace(road, a=toy.CopyConfig(sample=0.6))
+    first = sampled.run()[0]
+    store = Store(Workspace(road.root))
+    assert store.earlier(first.manifest) is None, "of a whole none is made for a sample"
+    whole = road.run()[0]
+    assert store.earlier(whole.manifest) is None, "nor the other way round"
+    (road.root / "a.txt").write_text("Z")
+    assert store.earlier(sampled.run()[0].manifest) == first.path
+    other = replace(road, a=toy.CopyConfig(repeat=3)).run()[0]
+    assert store.earlier(other.manifest) == whole.path, "the sample is newer, and passed over"
+    shutil.rmtree(road.root / "artifacts" / "copy.a" / whole.manifest.inputs["one"].fingerprint)
+    assert store.earlier(other.manifest) is None, "nobody knows of what share that was made"
 
 
 @pytest.mark.parametrize("victim", ["text.txt", MANIFEST])

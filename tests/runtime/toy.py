@@ -25,6 +25,8 @@ class CopyConfig(Section):
     """Where it came from."""
     fail: str = ""
     """What to do instead: refuse, crash, edit (the input), noise, die, full."""
+    sample: float = 1.0
+    """Counts for nothing but the recipe."""
     weights: dict[str, int] = Field(default={})
     """Counts for nothing but the recipe."""
 

@@ -11,6 +11,7 @@ from pipeline_config.selection import SelectConfig
 from tasks.report.charts.distribution import Threshold, distribution
 from tasks.report.material import Absent, Material
 from tasks.report.wording import count, number
+from tasks.runtime.artifact import LINEAGE
 
 ABOUT = ("bytes", "characters", "shingle_words")  # lengths again: `words` is shown
 
@@ -33,8 +34,10 @@ def build(material: Material) -> dict[str, Any]:
         if len(spread["counts"]) > 1 and name not in ABOUT
     ]
     nearly = [name for name, spread in found.items() if len(spread["counts"]) == 1 and name not in ABOUT]
+    lineage = measures.metrics.get(LINEAGE, {})
     return {
         "documents": measures.metrics["documents"],
+        "lineage": lineage if lineage.get("version") else None,
         "same": [_alike(name, found[name]) for name in nearly],
         "pictures": sorted(shown, key=lambda one: not one["rules"]),
         "quantiles": [

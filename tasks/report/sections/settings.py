@@ -7,6 +7,10 @@ from typing import Any
 
 from pipeline_config.load import leaves, preset_names
 from tasks.report.material import Absent, Material
+from tasks.runtime.artifact import LINEAGE
+
+CURATION = ("clean", "measure")
+"""Nodes that keep state from one version of the corpus to the next."""
 
 
 def build(material: Material) -> dict[str, Any]:
@@ -28,6 +32,7 @@ def build(material: Material) -> dict[str, Any]:
     return {
         "groups": groups,
         "known": bool(record.config),
+        "continued": any(_continues(node.metrics) for name, node in material.nodes.items() if name in CURATION),
         "yours": [
             entry | {"name": f"{group}.{entry['name']}"}
             for group, listed in groups.items()
@@ -37,6 +42,11 @@ def build(material: Material) -> dict[str, Any]:
         "numbers": {kind: sum(entry["kind"] == kind for entry in entries) for kind in ("default", "preset", "yours")},
         "presets": sorted({entry["origin"].partition(",")[0] for entry in entries if entry["kind"] == "preset"}),
     }
+
+
+def _continues(metrics: dict[str, Any]) -> bool:
+    """Whether an artifact goes on with what an earlier version of the corpus was fitted to."""
+    return bool(metrics.get(LINEAGE, {}).get("fitted_in"))
 
 
 def _inherited(written: dict[str, str], name: str) -> str:
