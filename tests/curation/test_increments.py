@@ -298,7 +298,7 @@ def test_a_corpus_that_has_doubled_asks_for_a_refit(chain: Callable[..., Any]):
 
 def test_lines_count_as_often_as_in_the_first_version_until_a_refit(chain: Callable[..., Any]):
     old, new = "the notice that stands everywhere", "another notice that came much later"
-    edit = {"kind": "repeated_lines", "min_documents": 5, "report_only": False}
+    edit = {"kind": "repeated_lines", "min_documents": 5, "report_only": False, "keep": "none"}
     base = {f"text {n}": f"{old}\n{text(n)}" for n in range(20)}
     grown = {**base, **{f"text {n}": f"{old}\n{new}\n{text(n)}" for n in range(20, 32)}}
     del grown["text 0"]
