@@ -212,6 +212,14 @@ def text_bytes(documents: pa.Table | pa.RecordBatch) -> int:
     return sum(_text_span(chunk) for chunk in chunks)
 
 
+def text_array(texts: Sequence[str]) -> pa.LargeStringArray:
+    """Texts as an Arrow array, several times as fast as `pyarrow.array` makes one of them."""
+    data = [text.encode() for text in texts]
+    borders = np.zeros(len(data) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, data), np.int64, len(data)), out=borders[1:])
+    return pa.LargeStringArray.from_buffers(len(data), pa.py_buffer(borders), pa.py_buffer(b"".join(data)))
+
+
 def text_sizes(texts: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
     """UTF-8 bytes of each text. (N,)"""
     sizes: NDArray[np.int64] = pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)

@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.corpus.document import text_array
+
 Span = tuple[int, int]
 """Start and end in characters."""
 
@@ -102,7 +104,7 @@ def typed(text: str) -> str:
 
 def redact_batch(texts: Sequence[str], patterns: Sequence[Pattern], placeholder: str) -> Iterator[tuple[int, Redacted]]:
     """The texts in which something was found, by their place: what `redact` gives for each, without looking at all."""
-    mask = wanted(pa.array([typed(text) for text in texts], pa.large_string()), patterns)
+    mask = wanted(text_array([typed(text) for text in texts]), patterns)
     for row in np.flatnonzero(mask.any(axis=1)).tolist():
         chosen = [pattern for pattern, hinted in zip(patterns, mask[row], strict=True) if hinted]
         if (redacted := redact(texts[row], chosen, placeholder)).counts:

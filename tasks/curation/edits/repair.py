@@ -14,13 +14,13 @@ from functools import cache
 
 import ftfy
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from ftfy.badness import BADNESS_RE
 from ftfy.chardata import LIGATURES, WIDTH_MAP
 from numpy.typing import NDArray
 
 from pipeline_config.clean import RepairConfig
+from tasks.corpus.document import text_array
 from tasks.curation.edits.edited import Edited
 
 _CLASS_OR_BLANK = re.compile(r"(\[[^\]]*\])|#[^\n]*|\s+")  # of a verbose expression; white space counts in a class
@@ -65,7 +65,7 @@ def _fixed(text: str, config: RepairConfig) -> str:
 
 def _may_change(texts: Sequence[str], quotes: bool) -> NDArray[np.int64]:
     """The places of those that ftfy may change; it leaves the others as they are."""
-    held = pa.array(texts, pa.large_string())
+    held = text_array(texts)
     return np.flatnonzero(pc.match_substring_regex(held, _expression(quotes)).to_numpy(zero_copy_only=False))
 
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline_config.clean import WhitespaceConfig
+from tasks.corpus.document import text_array
 from tasks.curation.edits.edited import Edited
 
 _LINE_END = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
@@ -28,7 +28,7 @@ _MOST_REPEATS = 1000  # that RE2 counts
 
 def edit_batch(texts: Sequence[str], config: WhitespaceConfig) -> Iterator[tuple[int, Edited]]:
     """The texts that the edit changes, by their place; RE2 tells from one pass over all where to look."""
-    held = pa.array(texts, pa.large_string())
+    held = text_array(texts)
     untidy = pc.match_substring_regex(held, _untidy(config)).to_numpy(zero_copy_only=False)
     for row in np.flatnonzero(untidy).tolist():
         edited = edit(texts[row], config)
