@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +13,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from flows.operation.server import ensure_server, lives, read_record, start_server
-from tasks.runtime.errors import StageFailed, TextmillError
+from tasks.runtime.errors import StageFailed, TextmillError, no_room
 from tasks.runtime.reachable import check_reachable, shown
 from tasks.runtime.workspace import Workspace
 
 LINE = "%(asctime)s %(levelname)-7s %(name)s %(flow_run_name)s %(task_run_name)s: %(message)s"
 WATCH_SECONDS = 1.0
+FULL = 1 << 20  # bytes: with less than that left a database may not even be able to say why it fails
 
 
 def connect(workspace: Workspace, say: Callable[[str], None]) -> str:
@@ -67,6 +69,9 @@ def server_needed() -> Iterator[None]:
         if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
             raise
         _forget_events()
+        home = os.environ["PREFECT_HOME"]
+        if shutil.disk_usage(home).free < FULL:  # a database without room is an answer 500, too
+            raise no_room(home) from error
         told = str(error).partition("\n")[0]
         raise StageFailed(
             f"The Prefect server at {shown(os.environ['PREFECT_API_URL'])} no longer answers for this run ({told}). "

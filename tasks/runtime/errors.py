@@ -48,7 +48,12 @@ def full_disk(error: BaseException | None, place: object = "") -> StageFailed | 
         file = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         if file or (isinstance(error, sqlite3.OperationalError) and "is full" in str(error)):
             where = (error.filename if isinstance(error, OSError) else None) or place
-            named = f" ({where})" if where else ""
-            return StageFailed(f"the disk is full{named}. What is done is kept; free some space and run again.")
+            return no_room(where)
         error = error.__cause__ or error.__context__
     return None
+
+
+def no_room(where: object) -> StageFailed:
+    """A disk is full: that of a file or folder, or of nobody knows what."""
+    named = f" ({where})" if where else ""
+    return StageFailed(f"the disk is full{named}. What is done is kept; free some space and run again.")

@@ -84,6 +84,7 @@ def test_it_can_be_configured_and_is_in_the_reference(followed: Followed) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)  # mypy reads the whole house, twice and without its cache
 def test_the_type_checker_names_what_was_forgotten(tmp_path: Path) -> None:
     """All pages but for their `case`: mypy names each of them, and nothing else; with it, nothing."""
     root = copy_repository(tmp_path / "repository")
