@@ -173,7 +173,7 @@ def test_two_bytes_by_hand():
     a, b = Fraction(2 - 1, 3) + half * floor, (1 - half) / 3 + half * floor  # γ = (1 + 1/2) / 3
     first = (1 - half) / 1 + half * a  # behind ⟨ only a, once
     second = (1 - half) / 2 + half * b  # behind a: a and b, once each
-    assert Model.fit([b"aab"], 2).bits([b"ab"])[0] == pytest.approx(-np.log2(float(first * second)), abs=1e-4)
+    assert bits(Model.fit([b"aab"], 2), [b"ab"])[0] == pytest.approx(-np.log2(float(first * second)), abs=1e-4)
 
 
 def test_the_probabilities_of_all_next_bytes_add_up_to_one():
