@@ -20,7 +20,7 @@ def words(root: Path, files: dict[str, str], exclude: tuple[str, ...] = ()) -> T
     toxicity: Any = WordListToxicity(kind="words", exclude=exclude).model_dump()
     manifest = SimpleNamespace(inputs={"toxicity": SimpleNamespace(files=files)}, config={"toxicity": toxicity})
     measures = SimpleNamespace(manifest=manifest)
-    return ToxicWords(SimpleNamespace(nodes={"measure": measures}, workspace=SimpleNamespace(root=root)))  # type: ignore[arg-type]
+    return ToxicWords(SimpleNamespace(nodes={"measure": measures}, workspace=SimpleNamespace(root=root)))  # type: ignore[arg-type]  # all it asks for
 
 
 @pytest.fixture
@@ -53,5 +53,5 @@ def test_the_lists_that_come_along_are_found() -> None:
 
 
 def test_without_toxicity_there_is_nothing_to_mark() -> None:
-    nothing = ToxicWords(SimpleNamespace(nodes={}, workspace=SimpleNamespace(root=Path())))  # type: ignore[arg-type]
+    nothing = ToxicWords(SimpleNamespace(nodes={}, workspace=SimpleNamespace(root=Path())))  # type: ignore[arg-type]  # all it asks for
     assert nothing.spans("anything", "en") == []

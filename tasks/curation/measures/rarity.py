@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from tasks.corpus.document import iter_documents
 from tasks.curation.measures.columns import Columns
-from tasks.curation.measures.statistics import buffers, classes
+from tasks.curation.measures.statistics import classes
 from tasks.curation.measures.text_pass import DIGIT, LETTER, SINGLE, compiled
+from tasks.dedup.words import arrow, buffers
 
 SLOTS = 1 << 22
 UNIGRAMS = "unigrams.parquet"
@@ -49,13 +50,13 @@ def empty() -> Table:
 
 def add(table: Table, texts: pa.Array) -> None:
     """Count the words of texts into the table."""
-    data, offsets = buffers(texts)
+    data, offsets = buffers(arrow(texts))
     _walk(data, offsets, classes(), table, np.zeros(0))
 
 
 def measure(table: Table, texts: pa.Array) -> Columns:
     """Column `rarity`, in bits."""
-    data, offsets = buffers(texts)
+    data, offsets = buffers(arrow(texts))
     result = np.zeros(len(texts))
     _walk(data, offsets, classes(), table, result)
     return {"rarity": result.round(6)}

@@ -33,7 +33,7 @@ from tasks.curation.measures import text_pass
 from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.text_pass import BULLET, CODE, DIGIT, LETTER, OTHER, SENTENCE, SINGLE, SPACE, TERMINAL
 from tasks.dedup import kernels
-from tasks.dedup.words import alphabet
+from tasks.dedup.words import alphabet, arrow, buffers
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 BULLETS = "•-*‣▪◦·"
@@ -47,20 +47,9 @@ _ASSIGNED = (range(0x34000), range(0xE0000, 0xE0200))  # no other code point is 
 
 def statistics(texts: pa.Array | Sequence[str]) -> Columns:
     """The statistics of each text, as the module's docstring defines them."""
-    array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())
-    data, offsets = buffers(array)
+    data, offsets = buffers(arrow(texts))
     counts = text_pass.count(data, offsets, classes(), _stop_words(), SHORT)
     return _columns(dict(zip(text_pass.COUNTED, counts.T, strict=True)), np.diff(offsets))
-
-
-def buffers(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Bytes and offsets (N + 1,) of a column of strings, without a copy where it is a large one."""
-    array = texts.cast(pa.large_string())
-    _, offsets, data = array.buffers()
-    if not len(array):
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    data = np.frombuffer(data, np.uint8) if data and data.size else np.zeros(0, np.uint8)
-    return data, np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
 
 
 def _columns(counts: Columns, sizes: NDArray[np.int64]) -> Columns:
