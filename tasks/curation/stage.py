@@ -12,7 +12,7 @@ from tasks.runtime.errors import RefusedInput, StageFailed
 from tasks.runtime.stage import Context, stage
 
 
-@stage("clean", version=3, incremental=True)
+@stage("clean", version=4, incremental=True)
 def clean(ctx: Context, config: CleanConfig, raw: RawCorpus) -> CleanCorpus:
     """Edit every document and count every byte cut or inserted. A document of which nothing is left is dropped."""
     from tasks.curation.clean import run

@@ -16,7 +16,7 @@ def ingest_text(ctx: Context, config: TextConfig, files: InputFiles) -> RawCorpu
     return ctx.finish(RawCorpus, metrics=metrics)
 
 
-@stage("ingest.labels", version=3)
+@stage("ingest.labels", version=4)
 def ingest_labels(ctx: Context, config: LabelsConfig, files: InputFiles) -> LabelledData:
     """Read labelled examples and part them into train, validation and test without near-duplicates across."""
     from tasks.ingest.labels import run

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -201,6 +202,18 @@ def test_the_pass_over_a_batch_misses_nothing(text: str, config: PiiConfig | Sec
     hinted = wanted(pa.array([text], pa.large_string()), patterns(config))[0]
     for pattern, may in zip(patterns(config), hinted, strict=True):
         assert may or not pattern.compiled.search(text), pattern.kind
+
+
+ALL = [*patterns(PiiConfig(kind="pii", private_addresses=True)), *patterns(SECRETS)]
+
+
+@pytest.mark.parametrize("number", range(len(ALL)), ids=[f"{at}-{one.kind}" for at, one in enumerate(ALL)])
+@settings(max_examples=50)
+@given(data=st.data())
+def test_whatever_a_shape_describes_holds_its_mark_and_its_hint(number: int, data: st.DataObject):
+    pattern = ALL[number]
+    text = data.draw(st.from_regex(re.compile(pattern.shape, re.ASCII), fullmatch=True))
+    assert wanted(pa.array([text], pa.large_string()), [pattern])[0, 0]
 
 
 def test_edits_for_other_sources_are_left_out_of_a_batch():

@@ -153,8 +153,7 @@ EMAIL = Pattern(
     r"@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
     _email,
     ("", r"(?![0-9A-Za-z]|[-_][0-9A-Za-z])"),
-    needs=("@",),
-    group="email",
+    mark=r"@[A-Za-z0-9-]",
 )
 
 
@@ -167,14 +166,14 @@ def ip_addresses(private: bool) -> tuple[Pattern, ...]:
             r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}",
             partial(_ipv4, private=private),
             (r"(?<![0-9A-Za-z_.])", r"(?![0-9A-Za-z_]|\.[0-9])"),
-            group="ip_address",
+            mark=r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
         ),
         Pattern(
             "ip_address",
             rf"(?:{first})(?:::?[0-9A-Fa-f]{{1,4}}){{2,7}}",
             partial(_ipv6, private=private),
             (r"(?<![0-9A-Za-z_:.])", r"(?![0-9A-Za-z_]|:[0-9A-Fa-f:])"),
-            group="ip_address",
+            mark=r":[0-9A-Fa-f]{1,4}:",
         ),
     )
 
@@ -187,8 +186,7 @@ def phones(regions: tuple[str, ...]) -> tuple[Pattern, ...]:
             rf"\+[1-9]{_DIGITS}{{6,14}}",
             partial(_phone, regions=(None,)),
             (r"(?<![0-9A-Za-z_+])", r"(?![0-9A-Za-z_])"),
-            needs=("+",),
-            group="phone",
+            mark=r"\+[1-9]",
         )
     ]
     if regions:

@@ -49,6 +49,9 @@ class Pattern:
     hint: str = ""
     """What RE2 looks for instead of the shape: something simpler that every match holds. Gaps of {0,30} and the like
     would make its states so many that it falls back to a search ten times slower."""
+    mark: str = ""
+    """What RE2 looks for before that, and for each pattern alone: something that every match holds and that begins with
+    one fixed character. RE2 leaps from one of these to the next, ten times as fast as it walks over every byte."""
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
@@ -73,22 +76,23 @@ def wanted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
     No other pair has one, not even after replacements: no placeholder holds a hint.
     """
     mask = np.zeros((len(texts), len(patterns)), bool)
-    rows = np.flatnonzero(_hinted(texts, patterns))
-    some = texts.take(pa.array(rows))
-    for group in dict.fromkeys(pattern.group for pattern in patterns):
-        columns = [at for at, pattern in enumerate(patterns) if pattern.group == group]
-        found = _hinted(some, [patterns[at] for at in columns])
-        mask[np.ix_(rows[found], np.array(columns))] = True
+    unmarked = [pattern for pattern in patterns if not pattern.mark]
+    held = _holding(texts, [pattern.hint or pattern.shape for pattern in unmarked])
+    groups = [[pattern] for pattern in patterns if pattern.mark]
+    groups += [[one for one in unmarked if one.group == group] for group in dict.fromkeys(p.group for p in unmarked)]
+    for group in groups:
+        rows = _holding(texts, [group[0].mark]) if group[0].mark else held
+        found = rows[_holding(texts.take(pa.array(rows)), [pattern.hint or pattern.shape for pattern in group])]
+        mask[np.ix_(found, [patterns.index(pattern) for pattern in group])] = True
     return mask
 
 
-def _hinted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
-    """Which of the texts hold a hint of one of the patterns (N,)."""
-    if not patterns or not len(texts):
-        return np.zeros(len(texts), bool)
-    union = "|".join(f"(?:{pattern.hint or pattern.shape})" for pattern in patterns)
-    found: NDArray[np.bool_] = pc.match_substring_regex(texts, union).to_numpy(zero_copy_only=False)
-    return found
+def _holding(texts: pa.Array, shapes: Sequence[str]) -> NDArray[np.int64]:
+    """The places of the texts that hold one of the shapes."""
+    if not shapes or not len(texts):
+        return np.zeros(0, np.int64)
+    union = "|".join(f"(?:{shape})" for shape in shapes)
+    return np.flatnonzero(pc.match_substring_regex(texts, union).to_numpy(zero_copy_only=False))
 
 
 def typed(text: str) -> str:

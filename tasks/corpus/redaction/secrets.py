@@ -215,7 +215,7 @@ SECRETS: tuple[Pattern, ...] = (
     # https://warehouse.pypa.io/development/token-scanning.html: a macaroon of PyPI or TestPyPI
     Pattern("pypi_token", r"pypi-AgE[A-Za-z0-9_-]{50,}", _random, _TOKEN, ("pypi-age",), "token", "pypi-AgE"),
     # https://platform.openai.com/docs/api-reference/authentication, https://docs.claude.com/en/api/overview
-    Pattern("sk_key", r"sk-[A-Za-z0-9_-]{32,}", _long_key, _TOKEN, ("sk-",), "token", r"\bsk-[A-Za-z0-9]"),
+    Pattern("sk_key", r"sk-[A-Za-z0-9_-]{32,}", _long_key, _TOKEN, ("sk-",), "token", r"\bsk-[A-Za-z0-9_-]"),
     Pattern(
         "jwt",
         r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}",
@@ -223,7 +223,7 @@ SECRETS: tuple[Pattern, ...] = (
         _TOKEN,
         ("eyj",),
         "token",
-        "eyJ[A-Za-z0-9]",
+        "eyJ[A-Za-z0-9_-]",
     ),
     # RFC 3986, section 3.2.1: user:password@host
     Pattern(
