@@ -83,7 +83,7 @@ def wanted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
     for group in groups:
         rows = _holding(texts, [group[0].mark]) if group[0].mark else held
         found = rows[_holding(texts.take(pa.array(rows)), [pattern.hint or pattern.shape for pattern in group])]
-        mask[np.ix_(found, [patterns.index(pattern) for pattern in group])] = True
+        mask[np.ix_(found, np.array([patterns.index(pattern) for pattern in group]))] = True
     return mask
 
 
