@@ -17,6 +17,7 @@ from tasks.curation.rules.verdict import Measured
 from tasks.curation.texts import texts_of
 from tasks.dedup.bands import bands_of
 from tasks.dedup.scratch import Scratch
+from tasks.dedup.signatures import SignatureFile
 from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
 
 
@@ -76,7 +77,7 @@ def _near(
     scratch: Scratch,
 ) -> tuple[Walked, dict[str, Any]]:
     """The walk over `leaders`, in their order, and its figures."""
-    signatures = np.load(measures / SIGNATURES, mmap_mode="r")
+    signatures = SignatureFile(measures / SIGNATURES)
     shape = bands_of(config, signatures.shape[1])
     walked = find_near_duplicates(
         leaders,

@@ -30,7 +30,7 @@ from tasks.curation.rule_lines import rule_lines
 from tasks.dedup.bands import bands_of
 from tasks.dedup.containment import NONE, find_leaks, index_held_out
 from tasks.dedup.shingles import jaccard, shingles
-from tasks.dedup.signatures import band_keys
+from tasks.dedup.signatures import SignatureFile, band_keys, sliced_band_keys
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
 from tasks.runtime.errors import RefusedInput
 
@@ -250,8 +250,9 @@ def _repeats(
     words = pq.read_table(measures.path / TABLE, columns=["shingle_words"])[0].to_numpy()[kept]
     signed, own_words = signature(measure, [text])
     shape = bands_of(near, signed.shape[1])
-    keys = band_keys(np.load(measures.path / SIGNATURES, mmap_mode="r")[kept], *shape)
-    shared = (keys == band_keys(signed, *shape)).any(axis=1)
+    own_keys, shared = band_keys(signed, *shape), np.zeros(len(kept), bool)
+    for part, keys in sliced_band_keys(SignatureFile(measures.path / SIGNATURES), kept, *shape):
+        shared[part] = (keys == own_keys).any(axis=1)
     short = own_words[0] < near.min_words
     shared &= (words == own_words[0]) if short else (words >= near.min_words)
     own, best = shingles([text], measure.signature.shingle_size), (0.0, "")

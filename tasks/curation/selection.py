@@ -42,6 +42,7 @@ from tasks.curation.texts import texts_of
 from tasks.dedup.bands import bands_of
 from tasks.dedup.components import components
 from tasks.dedup.scratch import Scratch
+from tasks.dedup.signatures import SignatureFile
 from tasks.dedup.walk import keys_of
 from tasks.runtime.errors import RefusedInput
 
@@ -155,7 +156,7 @@ def decide(
 
 def _components(config: SelectConfig, measures: Path, kept: NDArray[np.int64], scratch: Scratch) -> NDArray[np.int64]:
     """`components` of kept documents (rows), by the bands that near-duplicates are or would be found by."""
-    signatures = np.load(measures / SIGNATURES, mmap_mode="r")
+    signatures = SignatureFile(measures / SIGNATURES)
     shape = bands_of(config.near_duplicates or NearDuplicatesConfig(bands="auto"), signatures.shape[1])
     return components(keys_of(signatures, kept, shape, scratch))
 

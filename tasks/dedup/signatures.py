@@ -7,13 +7,30 @@ the set of them, so that signing needs no sorting.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.dedup import kernels
-from tasks.dedup.words import Hashes, Words
+from tasks.dedup.words import Hashes, Offsets, Words
 
 Signatures = NDArray[np.uint32]
+
+_SLICE = 1 << 16  # signatures at a time
+
+
+class SignatureFile:
+    """Signatures (N, K) in an `.npy` file, mapped a slice at a time: what was read before does not stay in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.shape: tuple[int, int] = np.load(path, mmap_mode="r").shape
+
+    def __getitem__(self, rows: slice) -> Signatures:
+        part: Signatures = np.load(self._path, mmap_mode="r")[rows]
+        return part
 
 
 def permutations(count: int, seed: int) -> tuple[Signatures, Signatures]:
@@ -41,3 +58,13 @@ def band_keys(signatures: Signatures, bands: int, rows: int) -> Hashes:
     keys = np.empty((count, bands), np.uint64)
     kernels.band_keys(signatures, rows, keys)
     return keys
+
+
+def sliced_band_keys(
+    signatures: Signatures | SignatureFile, texts: Offsets, bands: int, rows: int
+) -> Iterator[tuple[slice, Hashes]]:
+    """The `band_keys` of some of the texts (ascending numbers), slice by slice of them."""
+    for start in range(0, signatures.shape[0], _SLICE):
+        part = slice(*np.searchsorted(texts, (start, start + _SLICE)).tolist())
+        if part.start < part.stop:
+            yield part, band_keys(signatures[start : start + _SLICE][texts[part] - start], bands, rows)

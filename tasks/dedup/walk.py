@@ -25,15 +25,13 @@ from tasks.dedup import kernels
 from tasks.dedup.bands import Bands
 from tasks.dedup.scratch import Scratch
 from tasks.dedup.shingles import Shingles, shingles
-from tasks.dedup.signatures import Signatures, band_keys
+from tasks.dedup.signatures import SignatureFile, Signatures, sliced_band_keys
 from tasks.dedup.words import Hashes, Offsets
 
 KEPT = -1
 
 Read = Callable[[NDArray[np.bool_]], Iterator[tuple[Offsets, pa.Array]]]
 """Given which documents are wanted (N,), yields their numbers, ascending, and texts, batch by batch."""
-
-_KEYS = 1 << 16  # documents at a time
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Buckets:
 def find_near_duplicates(
     order: Offsets,
     words: Offsets,
-    signatures: Signatures,
+    signatures: Signatures | SignatureFile,
     read: Read,
     scratch: Scratch,
     *,
@@ -85,7 +83,7 @@ def find_near_duplicates(
 ) -> Walked:
     """Walk over documents `order` (a permutation of a part of 0 … N − 1).
 
-    `words` (N,) are counted as by `hash_words`; `signatures` (N, K) may be a memory-mapped file.
+    `words` (N,) are counted as by `hash_words`; `signatures` are (N, K).
     """
     long = words[order] >= minimum_words
     short = _of_equal_signatures(order[~long & (words[order] > 0)], signatures, scratch)
@@ -140,17 +138,16 @@ def fill_buckets(keys: Hashes, scratch: Scratch) -> Buckets:
     return Buckets(slots, np.concatenate(counts), np.concatenate(bands))
 
 
-def keys_of(signatures: Signatures, order: Offsets, shape: Bands, scratch: Scratch) -> Hashes:
+def keys_of(signatures: Signatures | SignatureFile, order: Offsets, shape: Bands, scratch: Scratch) -> Hashes:
     """Band keys of documents in their order, (bands, M)."""
     keys = scratch.array((shape.bands, len(order)), np.uint64)
-    by_row = np.argsort(order)  # a file is read from front to back
-    for start in range(0, len(order), _KEYS):
-        places = by_row[start : start + _KEYS]
-        keys[:, places] = band_keys(signatures[order[places]], *shape).T
+    by_row = np.argsort(order)
+    for part, found in sliced_band_keys(signatures, order[by_row], *shape):
+        keys[:, by_row[part]] = found.T
     return keys
 
 
-def _of_equal_signatures(order: Offsets, signatures: Signatures, scratch: Scratch) -> Offsets:
+def _of_equal_signatures(order: Offsets, signatures: Signatures | SignatureFile, scratch: Scratch) -> Offsets:
     """Those of short texts that may have the words of another: the same words have the same signature."""
     keys = keys_of(signatures, order, Bands(1, signatures.shape[1]), scratch)[0]
     _, same, counts = np.unique(keys, return_inverse=True, return_counts=True)

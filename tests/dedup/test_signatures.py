@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from datasketch import MinHash
 
 from tasks.dedup.shingles import shingles_of
-from tasks.dedup.signatures import band_keys, sign
+from tasks.dedup.signatures import SignatureFile, band_keys, sign, sliced_band_keys
 from tasks.dedup.words import hash_words
 
 
@@ -48,3 +50,18 @@ def test_bands_that_need_more_permutations_than_there_are_are_refused():
     with pytest.raises(ValueError, match=r"15 bands of 8 rows.*112"):
         band_keys(np.zeros((1, 112), np.uint32), 15, 8)
     assert band_keys(np.zeros((1, 112), np.uint32), 15, 7).shape == (1, 15)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.00005, 0.0])  # a few texts leave slices out
+def test_keys_of_a_file_slice_by_slice_are_those_of_all_at_once(tmp_path: Path, share: float):
+    random = np.random.default_rng(2)
+    signed = random.integers(0, 1 << 32, (200_000, 4), dtype=np.uint32)
+    np.save(tmp_path / "signatures.npy", signed)
+    chosen = np.flatnonzero(random.random(len(signed)) < share)
+    found = np.zeros((len(chosen), 2), np.uint64)
+    parts = 0
+    for part, keys in sliced_band_keys(SignatureFile(tmp_path / "signatures.npy"), chosen, 2, 2):
+        found[part] = keys
+        parts += 1
+    assert np.array_equal(found, band_keys(signed[chosen], 2, 2))
+    assert parts > 1 or share < 1
