@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +33,8 @@ BATCH_ROWS = 1024
 WORKER_BYTES = 24 << 20
 """Text that makes one more process worth its start (about a second of imports and models)."""
 MANIFEST = "manifest.json"
+
+R = TypeVar("R")
 
 Figures = Mapping[str, Any]
 """What a partition yields beside its files, as JSON types."""
@@ -99,6 +102,23 @@ def cut(documents: Path, size: int | None = None) -> list[Partition]:
                 found.append(Partition(shard, first, group + 1, rows, held, digest))
                 first, rows, held = group + 1, 0, 0
     return found
+
+
+def by_thread(
+    function: Callable[[Iterator[pa.RecordBatch]], R], partitions: Sequence[Partition], columns: list[str], threads: int
+) -> list[R]:
+    """`function` of the documents in as many parts as there are threads (one at least), each on its own.
+
+    For what Arrow and compiled kernels do, which hold no lock of the interpreter, and what comes to less than the start
+    of a process. Which documents meet in a part depends on `threads`: it must make no difference to what is joined.
+    """
+    threads = max(1, min(threads, len(partitions)))
+    parts = [
+        (batch for partition in partitions[at::threads] for batch in partition.batches(columns))
+        for at in range(threads)
+    ]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, parts))
 
 
 def run(ctx: Context, work: Work, partitions: Sequence[Partition], *, state: str = "") -> list[Part]:

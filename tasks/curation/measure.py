@@ -8,6 +8,7 @@ this is its next version (`lineage`), under the same state, and found out anew o
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from tasks.corpus.row_groups import ROWS, RowGroups
 from tasks.curation.distribution import distribution
 from tasks.curation.lineage import Lineage
 from tasks.curation.measures import perplexity, rarity, relevance
+from tasks.curation.measures.cross_fitting import COLUMNS, Sample
 from tasks.curation.measures.language import LanguageModel
 from tasks.curation.measures.statistics import statistics
 from tasks.curation.measures.toxicity import Scorer, toxicity_scorer
@@ -46,6 +48,8 @@ KEYS = ("id", "source", "text_digest")
 VERSION = "version"
 """Column: the version of the corpus in which a document first had its text."""
 
+_GATHERING = 8  # threads, each with a table of 32 MB
+
 
 def run(
     ctx: Context,
@@ -59,11 +63,12 @@ def run(
 
     Returns how many documents were measured before, in an earlier artifact.
     """
-    fitted = keep_fitted(ctx.earlier, ctx.out) if ctx.earlier and lineage.version else fit(ctx, config, documents)
+    places = partitions.cut(documents)
+    fitted = keep_fitted(ctx.earlier, ctx.out) if ctx.earlier and lineage.version else fit(ctx, config, places)
     models = [lid_model.sha256, *([toxicity.digest] if toxicity else []), lineage.parent]
     state = "".join([*models, *(sha256_of(file) for file in sorted(fitted.iterdir()))])
     work = Measuring(config, lid_model.path, fitted, ctx.earlier, toxicity, lineage.version)
-    parts = partitions.run(ctx, work, partitions.cut(documents), state=state)
+    parts = partitions.run(ctx, work, places, state=state)
     (ctx.out / TABLE).parent.mkdir()
     (ctx.out / SIGNATURES).parent.mkdir()
     with RowGroups(ctx.out / TABLE, pq.read_schema(parts[0].folder / "measures.parquet")) as rows:
@@ -73,20 +78,48 @@ def run(
     return sum(part.figures["reused"] for part in parts)
 
 
-def fit(ctx: Context, config: MeasureConfig, documents: Path) -> Path:
+def fit(ctx: Context, config: MeasureConfig, places: Sequence[Partition]) -> Path:
     """Fit what measures need to know of the whole corpus, once; it becomes `fitted/` of the artifact."""
     kept = ctx.work / FITTED
     if not kept.exists():
         partial = ctx.work / f".{FITTED}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        rarity.fit(documents, partial)
-        perplexity.fit(config, documents, partial)
-        if config.relevance:
-            relevance.fit(config, config.relevance, documents, partial)
+        gathered, *others = partitions.by_thread(
+            lambda batches: gather(config, batches), places, COLUMNS, min(ctx.settings.cores, _GATHERING)
+        )
+        for other in others:
+            gathered.join(other)
+        rarity.write(gathered.words, partial / rarity.UNIGRAMS)
+        perplexity.fit(config, gathered.perplexity, sum(place.rows for place in places), partial)
+        relevance.fit(config, gathered.relevance, partial)
         partial.rename(kept)
     shutil.copytree(kept, ctx.out / FITTED)
     return kept
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What models are fitted to, of the documents of one thread or of all."""
+
+    words: rarity.Table
+    perplexity: list[Sample]
+    relevance: list[Sample]
+
+    def join(self, other: Gathered) -> None:
+        self.words[:] += other.words
+        for own, more in zip((*self.perplexity, *self.relevance), (*other.perplexity, *other.relevance), strict=True):
+            own.join(more)
+
+
+def gather(config: MeasureConfig, batches: Iterator[pa.RecordBatch]) -> Gathered:
+    """One pass over documents, with the columns `COLUMNS`."""
+    found = Gathered(rarity.empty(), perplexity.samples(config), relevance.samples(config))
+    for batch in batches:
+        rarity.add(found.words, batch["text"])
+        for sample in (*found.perplexity, *found.relevance):
+            sample.add(batch)
+    return found
 
 
 def keep_fitted(earlier: Path, out: Path) -> Path:

@@ -4,8 +4,10 @@ we estimated (its wheel has no `lmplz`); folds; who scores whom."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from pipeline_config.measure import MeasureConfig
 from tasks.corpus.document import text_digest
 from tasks.curation.measures import perplexity
-from tasks.curation.measures.cross_fitting import components, folds, sampled
+from tasks.curation.measures.cross_fitting import Sample, components, folds
 from tasks.curation.measures.kneser_ney import BEGIN, FALLBACK, LANES, VOCABULARY, Model, count, discounts, estimate
 from tasks.curation.measures.perplexity import CrossFitted
 from tasks.dedup.signatures import sign
@@ -270,22 +272,38 @@ def batches(texts: list[str], rows: int, source: str = "docs") -> list[pa.Record
     return pa.table(columns).to_batches(max_chunksize=rows)
 
 
-@given(st.lists(st.text("ab", max_size=12), max_size=30), st.integers(1, 7), st.integers(1, 20))
-def test_a_sample_is_the_texts_of_lowest_digest_that_fit(texts: list[str], rows: int, limit: int):
+def sampled(given: Iterable[pa.RecordBatch], *settings: Any, **more: Any) -> Sample:
+    sample = Sample(*settings, **more)
+    for batch in given:
+        sample.add(batch)
+    return sample
+
+
+@given(st.lists(st.text("ab", max_size=12), max_size=30), st.integers(1, 7), st.integers(1, 20), st.data())
+def test_a_sample_is_the_texts_of_lowest_digest_that_fit(texts: list[str], rows: int, limit: int, data: st.DataObject):
     expected, total = [], 0
     for text in sorted({text for text in texts if len(text) <= 2 * limit}, key=text_digest):
         total += len(text)
         if total > 2 * limit:
             break
         expected.append(text)
-    assert sampled(batches(texts, rows), 2 * limit) == expected
+    assert sampled(batches(texts, rows), 2 * limit).texts() == expected
+    given = batches(texts, rows)
+    whole, *others = (
+        sampled([batch for batch, own in zip(given, part, strict=True) if own == at], 2 * limit)
+        for part in [data.draw(st.lists(st.integers(0, 2), min_size=len(given), max_size=len(given)))]
+        for at in range(3)
+    )
+    for other in others:
+        whole.join(other)
+    assert whole.texts() == expected
 
 
 def test_a_sample_is_drawn_from_the_named_sources_or_from_the_others():
     given = [*batches(["gibberish xq"], 10, "crawl"), *batches(["plain text"], 10, "clean")]
-    assert sampled(given, 100, ("clean",)) == ["plain text"]
-    assert sampled(given, 100, ("clean",), others=True) == ["gibberish xq"]
-    assert sorted(sampled(given, 100)) == ["gibberish xq", "plain text"]
+    assert sampled(given, 100, ("clean",)).texts() == ["plain text"]
+    assert sampled(given, 100, ("clean",), others=True).texts() == ["gibberish xq"]
+    assert sorted(sampled(given, 100).texts()) == ["gibberish xq", "plain text"]
 
 
 def test_texts_side_by_side_need_what_each_needs_alone():

@@ -15,9 +15,10 @@ from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig, RelevanceConfig
 from pipeline_config.pipeline import PipelineConfig
 from pipeline_config.selection import SelectConfig
-from tasks.corpus.document import document_id, document_table, write_documents
+from tasks.corpus.document import document_id, document_table, iter_documents, write_documents
 from tasks.curation.measure import TABLE
 from tasks.curation.measures import relevance
+from tasks.curation.measures.cross_fitting import COLUMNS
 from tasks.curation.measures.relevance import CrossFitted
 from tasks.curation.stage import clean, measure, select
 from tasks.dedup.signatures import sign
@@ -77,8 +78,11 @@ def config(**more: Any) -> MeasureConfig:
 def fitted(folder: Path, documents: Path, **more: Any) -> CrossFitted:
     folder.mkdir()
     settings = config(**more)
-    assert settings.relevance
-    relevance.fit(settings, settings.relevance, documents, folder)
+    drawn = relevance.samples(settings)
+    for batch in iter_documents(documents, COLUMNS):
+        for sample in drawn:
+            sample.add(batch)
+    relevance.fit(settings, drawn, folder)
     return CrossFitted.load(folder)
 
 

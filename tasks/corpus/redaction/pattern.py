@@ -71,10 +71,7 @@ class Redacted:
 
 
 def wanted(texts: pa.Array, patterns: Sequence[Pattern]) -> NDArray[np.bool_]:
-    """Which patterns may have a hit in which of the texts, `typed` (N, P).
-
-    No other pair has one, not even after replacements: no placeholder holds a hint.
-    """
+    """Which patterns may have a hit in which of the texts, `typed` (N, P); no other pair has one."""
     mask = np.zeros((len(texts), len(patterns)), bool)
     unmarked = [pattern for pattern in patterns if not pattern.mark]
     held = _holding(texts, [pattern.hint or pattern.shape for pattern in unmarked])
@@ -107,12 +104,20 @@ def typed(text: str) -> str:
 
 
 def redact_batch(texts: Sequence[str], patterns: Sequence[Pattern], placeholder: str) -> Iterator[tuple[int, Redacted]]:
-    """The texts in which something was found, by their place: what `redact` gives for each, without looking at all."""
-    mask = wanted(text_array([typed(text) for text in texts]), patterns)
-    for row in np.flatnonzero(mask.any(axis=1)).tolist():
-        chosen = [pattern for pattern, hinted in zip(patterns, mask[row], strict=True) if hinted]
-        if (redacted := redact(texts[row], chosen, placeholder)).counts:
-            yield row, redacted
+    """The texts in which something was found, by their place: what `redact` gives for each."""
+    done: dict[int, Redacted] = {}
+    rows = list(range(len(texts)))
+    while rows:
+        mask = wanted(text_array([typed(done[row].text if row in done else texts[row]) for row in rows]), patterns)
+        changed = []
+        for at in np.flatnonzero(mask.any(axis=1)).tolist():
+            before = done.get(rows[at]) or Redacted(texts[rows[at]])
+            chosen = [pattern for pattern, hinted in zip(patterns, mask[at], strict=True) if hinted]
+            if (after := _replaced(before, chosen, placeholder)) is not before:
+                done[rows[at]] = after
+                changed.append(rows[at])
+        rows = changed
+    yield from sorted(done.items())
 
 
 def redact(text: str, patterns: Sequence[Pattern], placeholder: str) -> Redacted:
@@ -121,19 +126,26 @@ def redact(text: str, patterns: Sequence[Pattern], placeholder: str) -> Redacted
     Goes on until nothing is found: of a row of numbers behind one word each becomes the next behind a placeholder. It
     ends, since every hit holds a digit or an @, or is longer than a placeholder without them may be.
     """
-    counts: Counter[str] = Counter()
-    cut = inserted = 0
-    while spans := find(text, patterns):
-        parts, last = [], 0
-        for start, end, kind in spans:
-            mark = placeholder.replace("{kind}", kind.upper())
-            parts += [text[last:start], mark]
-            last = end
-            counts[kind] += 1
-            cut += len(text[start:end].encode())
-            inserted += len(mark.encode())
-        text = "".join([*parts, text[last:]])
-    return Redacted(text, cut, inserted, dict(sorted(counts.items())))
+    done = Redacted(text)
+    while (after := _replaced(done, patterns, placeholder)) is not done:
+        done = after
+    return done
+
+
+def _replaced(before: Redacted, patterns: Sequence[Pattern], placeholder: str) -> Redacted:
+    """With what is found in the text replaced once; the same object if nothing is."""
+    text, cut, inserted, counts = before.text, before.cut, before.inserted, Counter(before.counts)
+    parts, last = [], 0
+    for start, end, kind in find(text, patterns):
+        mark = placeholder.replace("{kind}", kind.upper())
+        parts += [text[last:start], mark]
+        last = end
+        counts[kind] += 1
+        cut += len(text[start:end].encode())
+        inserted += len(mark.encode())
+    if not parts:
+        return before
+    return Redacted("".join([*parts, text[last:]]), cut, inserted, dict(sorted(counts.items())))
 
 
 def find(text: str, patterns: Sequence[Pattern]) -> list[tuple[int, int, str]]:

@@ -10,7 +10,6 @@ neighbours in both folds, which then are none of each other, is scored by the mo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,43 +70,60 @@ class Seen:
         return zero, one
 
 
-def sampled(
-    batches: Iterable[pa.RecordBatch], limit: int, sources: tuple[str, ...] = (), *, others: bool = False
-) -> list[str]:
-    """The distinct texts of lowest digest, in this order, as long as they fit into `limit` bytes.
+class Sample:
+    """The distinct texts of lowest digest, as long as they fit into `limit` bytes, of the documents that are added.
 
-    Longer texts than that are no part of it. Batches have the columns `COLUMNS`. `sources` are those that the sample is
-    drawn from, none = all; with `others` all but these.
+    Longer texts than that are no part of it. `sources` are those that it is drawn from, none = all; with `others` all
+    but these. In which order documents are added, and to which of two samples that are joined, makes no difference.
     """
-    held: dict[bytes, tuple[int, str]] = {}
-    total = 0
-    bound = b"\xff" * 17  # the first digest whose text does not fit any more; it only falls
 
-    def trim() -> None:
-        nonlocal held, total, bound
-        total = 0
-        for digest in sorted(held):
-            if total + held[digest][0] > limit:
-                bound = digest
-                break
-            total += held[digest][0]
-        held = {digest: text for digest, text in held.items() if digest < bound}
+    def __init__(self, limit: int, sources: tuple[str, ...] = (), *, others: bool = False) -> None:
+        self._limit, self._sources, self._others = limit, sources, others
+        self._held: dict[bytes, tuple[int, str]] = {}
+        self._size = 0
+        self._bound: bytes | None = None  # the first digest whose text does not fit any more; it only falls
 
-    for batch in batches:
-        chosen = pc.less_equal(pc.binary_length(batch["text"]), limit)
-        if sources:
-            named = pc.is_in(batch["source"], pa.array(sources, batch["source"].type))
-            chosen = pc.and_(chosen, pc.invert(named) if others else named)
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Documents, with the columns `COLUMNS`."""
+        chosen = pc.less_equal(pc.binary_length(batch["text"]), self._limit)
+        if self._bound is not None:
+            digests = batch["text_digest"]
+            chosen = pc.and_(chosen, pc.less(digests, pa.scalar(self._bound, digests.type)))
+        if self._sources:
+            named = pc.is_in(batch["source"], pa.array(self._sources, batch["source"].type))
+            chosen = pc.and_(chosen, pc.invert(named) if self._others else named)
         rows = batch.filter(chosen)
         lengths = pc.binary_length(rows["text"]).to_pylist()
         for at, (digest, size) in enumerate(zip(rows["text_digest"].to_pylist(), lengths, strict=True)):
-            if digest < bound and digest not in held:
-                held[digest] = size, rows["text"][at].as_py()
-                total += size
-        if total > 1.25 * limit:  # not at every batch: to sort what is held costs more than the batch
-            trim()
-    trim()
-    return [held[digest][1] for digest in sorted(held)]
+            if digest not in self._held:
+                self._held[digest] = size, rows["text"][at].as_py()
+                self._size += size
+        if self._size > 1.25 * self._limit:  # not at every batch: to sort what is held costs more than the batch
+            self._trim()
+
+    def join(self, other: Sample) -> None:
+        """Add what another sample of the same kind was drawn from."""
+        bounds = [bound for bound in (self._bound, other._bound) if bound is not None]
+        self._bound = min(bounds, default=None)
+        both = self._held | other._held
+        self._held = {digest: both[digest] for digest in both if self._bound is None or digest < self._bound}
+        self._trim()
+
+    def texts(self) -> list[str]:
+        """In order of their digests."""
+        self._trim()
+        return [self._held[digest][1] for digest in sorted(self._held)]
+
+    def _trim(self) -> None:
+        fits: dict[bytes, tuple[int, str]] = {}
+        self._size = 0
+        for digest in sorted(self._held):
+            if self._size + self._held[digest][0] > self._limit:
+                self._bound = digest
+                break
+            fits[digest] = self._held[digest]
+            self._size += fits[digest][0]
+        self._held = fits
 
 
 def band_hashes_of(config: SignatureConfig, texts: list[str]) -> Hashes:

@@ -10,15 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_config.measure import MeasureConfig
-from tasks.corpus.document import count_documents, iter_documents
 from tasks.curation.measures.columns import Columns
-from tasks.curation.measures.cross_fitting import COLUMNS, Seen, band_hashes_of, components, folds, sampled
+from tasks.curation.measures.cross_fitting import Sample, Seen, band_hashes_of, components, folds
 from tasks.curation.measures.kneser_ney import Model
 from tasks.dedup.signatures import Signatures
 from tasks.dedup.words import Texts, arrow, buffers
 from tasks.runtime.errors import RefusedInput
 
-ROWS = 1024  # documents at a time
 NAME = "perplexity"
 
 
@@ -53,22 +51,27 @@ class CrossFitted:
         return CrossFitted(models, Seen.load(folder, NAME))
 
 
-def fit(config: MeasureConfig, documents: Path, folder: Path) -> None:
-    """Train the models on a sample of the documents, and save them to `folder`; none where they are not wanted.
+def samples(config: MeasureConfig) -> list[Sample]:
+    """What `fit` needs of the documents: one sample, none where perplexity is not wanted."""
+    settings = config.perplexity
+    return [Sample(2 * settings.sample_bytes, settings.reference)] if settings else []
+
+
+def fit(config: MeasureConfig, drawn: list[Sample], documents: int, folder: Path) -> None:
+    """Train the models on the sample of so many documents, and save them to `folder`.
 
     Raises:
         RefusedInput: the reference sources have no text.
     """
-    settings = config.perplexity
-    if settings is None:
-        return
-    texts = sampled(iter_documents(documents, COLUMNS, ROWS), 2 * settings.sample_bytes, settings.reference)
-    if settings.reference and not texts and count_documents(documents):
-        raise RefusedInput(
-            f"measure.perplexity.reference={list(settings.reference)}: no text of these sources is left to train on. "
-            "Name sources of ingest.corpus that have text."
-        )
-    CrossFitted.fit(config, texts).save(folder)
+    for sample in drawn:
+        texts = sample.texts()
+        assert config.perplexity
+        if config.perplexity.reference and not texts and documents:
+            raise RefusedInput(
+                f"measure.perplexity.reference={list(config.perplexity.reference)}: no text of these sources is left "
+                "to train on. Name sources of ingest.corpus that have text."
+            )
+        CrossFitted.fit(config, texts).save(folder)
 
 
 def untrained(fitted: Path) -> bool:

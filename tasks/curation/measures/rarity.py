@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tasks.corpus.document import iter_documents
 from tasks.curation.measures.columns import Columns
 from tasks.curation.measures.statistics import classes
 from tasks.curation.measures.text_pass import DIGIT, LETTER, SINGLE, compiled
@@ -27,21 +26,12 @@ from tasks.dedup.words import arrow, buffers
 
 SLOTS = 1 << 22
 UNIGRAMS = "unigrams.parquet"
-_ROWS = 1024  # documents at a time
 
 Table = NDArray[np.int64]
 """How often the words of each slot occur. (SLOTS,)"""
 
 _SEED, _FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1342543DE82EF95)
 _SHIFT = np.uint64(64 - 22)
-
-
-def fit(documents: Path, folder: Path) -> None:
-    """Count the words of all documents, and save the counts to `folder`."""
-    table = empty()
-    for batch in iter_documents(documents, columns=["text"], rows=_ROWS):
-        add(table, batch["text"])
-    write(table, folder / UNIGRAMS)
 
 
 def empty() -> Table:

@@ -16,15 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline_config.measure import MeasureConfig, RelevanceConfig
-from tasks.corpus.document import iter_documents
 from tasks.curation.measures.columns import Columns
-from tasks.curation.measures.cross_fitting import COLUMNS, Seen, band_hashes_of, components, folds, sampled
+from tasks.curation.measures.cross_fitting import Sample, Seen, band_hashes_of, components, folds
 from tasks.curation.measures.fasttext_model import FastTextModel
 from tasks.curation.measures.fasttext_pass import LABEL
 from tasks.dedup.signatures import Signatures
 from tasks.runtime.errors import RefusedInput
 
-ROWS = 1024  # documents at a time
 NAME = "relevance"
 WANTED, OTHER = "wanted", "other"
 _PREFIX = LABEL.decode()
@@ -43,15 +41,24 @@ class CrossFitted:
         return CrossFitted(models, Seen.load(folder, NAME))
 
 
-def fit(config: MeasureConfig, relevance: RelevanceConfig, documents: Path, folder: Path) -> None:
-    """Train two classifiers on samples of the documents, and save them to `folder`.
+def samples(config: MeasureConfig) -> list[Sample]:
+    """What `fit` needs of the documents: a sample of wanted ones and one of others, none where it is not wanted."""
+    if not config.relevance:
+        return []
+    limit, sources = 2 * config.relevance.sample_bytes, config.relevance.sources
+    return [Sample(limit, sources), Sample(limit, sources, others=True)]
+
+
+def fit(config: MeasureConfig, drawn: list[Sample], folder: Path) -> None:
+    """Train two classifiers on the samples, and save them to `folder`.
 
     Raises:
         RefusedInput: there is too little text of one kind for two classifiers.
     """
-    limit = 2 * relevance.sample_bytes
-    good = sampled(iter_documents(documents, COLUMNS, ROWS), limit, relevance.sources)
-    rest = sampled(iter_documents(documents, COLUMNS, ROWS), limit, relevance.sources, others=True)
+    relevance = config.relevance
+    if not relevance:
+        return
+    good, rest = (sample.texts() for sample in drawn)
     wanted = np.arange(len(good) + len(rest)) < len(good)
     texts = good + rest
     keys = band_hashes_of(config.signature, texts)
