@@ -17,10 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline_config.clean import (
-    CleanConfig,
-    Edit,
-)
+from pipeline_config.clean import CleanConfig, Edit, RepeatedLinesConfig
 from tasks.corpus import partitions
 from tasks.corpus.account import Account
 from tasks.corpus.document import (
@@ -39,7 +36,7 @@ from tasks.curation import line_frequencies
 from tasks.curation.edit_losses import EditLosses
 from tasks.curation.editing import apply_batch, asks_the_corpus, fit
 from tasks.curation.line_frequencies import Frequencies
-from tasks.curation.lineage import knows
+from tasks.curation.lineage import knows, unchanged
 from tasks.runtime.artifact import LINEAGE, MANIFEST, Manifest, sha256_of
 from tasks.runtime.stage import Context
 
@@ -109,12 +106,13 @@ def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
     A document of which nothing but white space is left is dropped; its rows in the cuts are marked `emptied`. What the
     earlier artifact of the same settings holds of a document that has not changed is taken from there. What an edit
     asks of the whole corpus lies in `line_frequencies.parquet`; an artifact that knows most of the documents goes on
-    with the counts of the earlier one, any other counts anew.
+    with the counts of the earlier one, any other counts anew, and so does one that lost a document that may have kept
+    the first of a line.
     """
     earlier, frequencies, counted_in = ctx.earlier, None, ""
     if asks_the_corpus(config.edits):
         frequencies = ctx.out / FREQUENCIES
-        if earlier is not None and knows(earlier / ORIGINALS_FILE, documents):
+        if earlier is not None and knows(earlier / ORIGINALS_FILE, documents) and not _lost(ctx, config, documents):
             shutil.copyfile(earlier / FREQUENCIES, frequencies)
             before = Manifest.model_validate_json((earlier / MANIFEST).read_bytes())
             counted_in = before.metrics.get(LINEAGE, {}).get("fitted_in", before.fingerprint)
@@ -144,6 +142,20 @@ def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
             for part in parts:
                 rows.write(pq.read_table(part.folder / name))
     return cleaned
+
+
+def _lost(ctx: Context, config: CleanConfig, documents: Path) -> int:
+    """How many documents are gone or changed since the earlier artifact, where one of them may have been the one that
+    kept a repeated line for all."""
+    assert ctx.earlier is not None
+    edits = [one for one in config.edits if isinstance(one, RepeatedLinesConfig)]
+    if not any(one.keep == "first" and not one.report_only for one in edits):
+        return 0
+    before: int = pq.read_metadata(ctx.earlier / ORIGINALS_FILE).num_rows
+    lost = before - unchanged(ctx.earlier / ORIGINALS_FILE, documents)
+    if lost:
+        ctx.say(f"repeated_lines: counted anew, since what kept a line may be gone (documents gone or changed: {lost})")
+    return lost
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,12 @@ def next_version(earlier: Path | None, documents: Path, table: str, cleaned_by: 
 
 def knows(table: Path, documents: Path) -> bool:
     """Whether most of the documents stand in a table (columns id, text_digest, in order of id) with the same text."""
-    total = known = 0
+    return unchanged(table, documents) >= KNOWN * count_documents(documents)
+
+
+def unchanged(table: Path, documents: Path) -> int:
+    """How many of the documents stand in such a table with the same text."""
+    known = 0
     for batch in iter_documents(documents, ["id", "text_digest"], ROWS):
         if not len(batch):
             continue
@@ -93,5 +98,4 @@ def knows(table: Path, documents: Path) -> bool:
         _, before = rows_between([table], *ends, ["id", "text_digest"])
         same = pc.equal(before["text_digest"].take(pc.index_in(batch["id"], before["id"])), batch["text_digest"])
         known += pc.sum(same, min_count=0).as_py()
-        total += len(batch)
-    return known >= KNOWN * total
+    return known

@@ -296,6 +296,27 @@ def test_a_corpus_that_has_doubled_asks_for_a_refit(chain: Callable[..., Any]):
     assert "grown from 30 to 61 documents since its state was fitted: a refit is due" in said(third)
 
 
+def test_a_line_is_kept_by_another_document_when_the_one_that_kept_it_goes(chain: Callable[..., Any]):
+    line = "the notice that stands everywhere"
+    edits = {"edits": [{"kind": "repeated_lines", "min_documents": 5, "report_only": False}]}
+    base = {f"text {n}": f"{line}\n{text(n)}" for n in range(20)}
+
+    def holders(made: Any) -> list[str]:
+        table = read_documents(made.clean.path / "documents")
+        return [one for one in table["text"].to_pylist() if line in one]
+
+    first = chain(base, cleaning=edits)
+    [kept] = holders(first)
+    grown = {**base, "text 20": f"{line}\n{text(20)}"}
+    second = chain(grown, first, cleaning=edits)
+    assert holders(second) == [kept]
+    assert "20 documents are as in an earlier artifact" in said(second)
+    left = {name: one for name, one in grown.items() if one != kept}
+    third = chain(left, second, cleaning=edits)
+    assert len(holders(third)) == 1
+    assert "counted anew, since what kept a line may be gone (documents gone or changed: 1)" in said(third)
+
+
 def test_lines_count_as_often_as_in_the_first_version_until_a_refit(chain: Callable[..., Any]):
     old, new = "the notice that stands everywhere", "another notice that came much later"
     edit = {"kind": "repeated_lines", "min_documents": 5, "report_only": False, "keep": "none"}
