@@ -21,7 +21,7 @@ def evidence(material: Material, clean: Node, corpus: Node) -> list[dict[str, An
     """By step that dropped documents or only reports: `step`, `reports` and `entries`."""
     steps = corpus.metrics["steps"]
     dropping = [step["step"] for step in steps if step["documents"] and step["step"] != "near"]
-    found = Ledger.read(corpus.folder).first(list(dict.fromkeys(dropping)), SAMPLES)
+    found = Ledger.read(corpus.folder).first(list(dict.fromkeys(dropping)), 3 * SAMPLES)  # some have the same text
     rows = {step["step"]: found.get(step["step"]) or _reported(step) for step in steps}
     cuts: list[dict[str, Any]] = next((step["samples"] for step in steps if step["step"] == "repeated_passages"), [])
     wanted = {row["id"] for group in rows.values() for row in group} | {_id(one["document"]) for one in cuts}
@@ -29,10 +29,14 @@ def evidence(material: Material, clean: Node, corpus: Node) -> list[dict[str, An
     show = _Passages(material, corpus, found.get("decontaminate", ()))
     edits, told = CleanConfig.model_validate(clean.manifest.config).edits, []
     for step in steps:
-        entries = []
+        entries: list[dict[str, Any]] = []
+        met: set[str] = set()
         for row in rows[step["step"]]:
-            if row["id"] not in texts:
+            if row["id"] not in texts or texts[row["id"]]["text"] in met:
                 continue
+            if found.get(step["step"]) and len(met) == SAMPLES:
+                break
+            met.add(texts[row["id"]]["text"])
             text = masked(texts[row["id"]]["text"][:READ], edits)
             entries.append(
                 {

@@ -76,7 +76,7 @@ TEXTS = [
     f"short {SCRIPT}",
     LONG,
     f"{sentence(300)} {LONG[:200_000]}",
-    f"<p>{sentence(301)}</p> lorem ipsum {SCRIPT}",
+    *[f"<p>{sentence(301)}</p> lorem ipsum {SCRIPT}"] * 2,
     "Toutes les exigences légales et réglementaires doivent être définies, documentées et tenues à jour.",
 ]
 SELECT = {

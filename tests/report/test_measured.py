@@ -101,6 +101,14 @@ def test_a_threshold_stands_at_its_value_or_points_to_it(threshold: Threshold, p
     assert f">{said}<" in picture
 
 
+def test_labels_of_thresholds_that_are_near_to_one_another_stand_in_rows_of_their_own() -> None:
+    near = [Threshold(at, upper=True) for at in (5.0, 5.5, 9.5, 5.0)]
+    picture = distribution("key", [0.0, 5.0, 10.0], [3, 1], near, logarithmic=False, title="t", description="d")
+    rows = {said: float(y) for y, said in re.findall(r'<text x="[\d.]+" y="([\d.]+)"[^>]*>(≤ [\d.]+)<', picture)}
+    assert list(rows) == ["≤ 5", "≤ 5.5", "≤ 9.5"]
+    assert rows["≤ 5.5"] < rows["≤ 5"] == rows["≤ 9.5"]
+
+
 def test_what_is_the_same_in_nearly_all_documents_is_told_in_words() -> None:
     nearly = {"edges": [0.0, 0.0], "lowest": 0.0, "highest": 0.25}
     assert measured._alike("hash_ratio", nearly) == "hash ratio (0, else 0 to 0.25)"

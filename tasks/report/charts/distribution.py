@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log1p
 
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from tasks.report.wording import number
 
 WIDTH, HEIGHT = 232, 112
 LEFT, RIGHT, TOP, BOTTOM = 4, 4, 18, 20
+ROW, LETTER = 13, 7  # height of a row of labels, width of a letter at most
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,12 @@ def distribution(
     description: str,
 ) -> Markup:
     """Bins of equal width in the picture. A threshold beyond them stands at the border, with an arrow."""
-    up = Scale(0, max(counts, default=0) or 1, HEIGHT - BOTTOM, TOP)
     first, last = _placed(edges[0], logarithmic), _placed(edges[-1], logarithmic)
     along = Scale(first, last if last > first else first + 1, LEFT, WIDTH - RIGHT)
+    labels = _labels(thresholds, [along(_placed(threshold.at, logarithmic)) for threshold in thresholds])
+    top = TOP + ROW * max((label.row for label in labels), default=0)
+    height = HEIGHT + top - TOP
+    up = Scale(0, max(counts, default=0) or 1, height - BOTTOM, top)
     step = (WIDTH - LEFT - RIGHT) / len(counts)
     parts = [
         element(
@@ -45,16 +49,47 @@ def distribution(
         if held
     ]
     parts.append(line(LEFT, up(0), WIDTH - RIGHT, up(0), "frame"))
-    parts.append(text(LEFT, HEIGHT - 5, number(edges[0]), "tick"))
-    parts.append(text(WIDTH - RIGHT, HEIGHT - 5, number(edges[-1]), "tick", "end"))
-    for threshold in thresholds:
-        x = along(_placed(threshold.at, logarithmic))
+    parts.append(text(LEFT, height - 5, number(edges[0]), "tick"))
+    parts.append(text(WIDTH - RIGHT, height - 5, number(edges[-1]), "tick", "end"))
+    for label in labels:
+        foot = top - 7 - ROW * label.row
+        parts.append(line(label.x, foot + 3, label.x, up(0), "threshold"))
+        parts.append(text(label.x, foot, label.said, "tick", label.anchor))
+    return picture(key, WIDTH, height, title, description, parts)
+
+
+@dataclass(frozen=True)
+class _Label:
+    x: float
+    said: str
+    row: int
+    """0 is just above the bins; one that would meet another there stands higher."""
+
+    @property
+    def anchor(self) -> str:
+        return "end" if self.x > WIDTH / 2 else "start"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        width = LETTER * len(self.said)
+        return (self.x - width, self.x) if self.anchor == "end" else (self.x, self.x + width)
+
+
+def _labels(thresholds: Sequence[Threshold], places: Sequence[float]) -> list[_Label]:
+    """One for each different threshold, none upon another."""
+    labels: dict[tuple[float, str], _Label] = {}
+    for threshold, x in zip(thresholds, places, strict=True):
         beyond = "→" if x > WIDTH - RIGHT else "←" if x < LEFT else ""
-        x = min(max(x, LEFT), WIDTH - RIGHT)
         said = f"{'≤' if threshold.upper else '≥'} {number(threshold.at)} {beyond}".strip()
-        parts.append(line(x, TOP - 4, x, up(0), "threshold"))
-        parts.append(text(x, TOP - 7, said, "tick", "end" if x > WIDTH / 2 else "start"))
-    return picture(key, WIDTH, HEIGHT, title, description, parts)
+        label = _Label(min(max(x, LEFT), WIDTH - RIGHT), said, 0)
+        while any(_meet(label, other) for other in labels.values()):
+            label = replace(label, row=label.row + 1)
+        labels.setdefault((label.x, said), label)
+    return list(labels.values())
+
+
+def _meet(one: _Label, other: _Label) -> bool:
+    return one.row == other.row and one.span[0] < other.span[1] and other.span[0] < one.span[1]
 
 
 def _placed(value: float, logarithmic: bool) -> float:
