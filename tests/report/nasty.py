@@ -45,7 +45,7 @@ IMAGE = "\"><img src=x onerror='window.pwned=2'>"
 STYLE = "</style></title></svg><style>body{display:none}</style>"
 BIDI = "\u202edrawkcab\u202c \u2067isolated \u200f\u061c"
 CONTROL = "bell\x07 escape\x1b[31m next\x85 line\u2028separator\ufeff"
-TEMPLATE = "{{ 7*191 }} {% raw %} ${7*191} &lt;b&gt; <!-- --> ]]>"
+TEMPLATE = "{{ 7919*7907 }} {% raw %} ${7919*7907} &lt;b&gt; <!-- --> ]]>"
 ARABIC = "السياسة العامة للأمن"
 NASTY = " ".join((SCRIPT, IMAGE, STYLE, BIDI, CONTROL, TEMPLATE, ARABIC))
 LONG = "W" * 1_000_000
@@ -73,10 +73,10 @@ TEXTS = [
     f"{NEAR} {NASTY}",
     changed(f"{NEAR} {NASTY}", 40, "<b>other</b>"),
     f"{sentence(7)} {'# ' * 30}{SCRIPT}",
-    f"short {SCRIPT}",
+    *[f"short {SCRIPT}"] * 2,
     LONG,
     f"{sentence(300)} {LONG[:200_000]}",
-    *[f"<p>{sentence(301)}</p> lorem ipsum {SCRIPT}"] * 2,
+    f"<p>{sentence(301)}</p> lorem ipsum {SCRIPT}",
     "Toutes les exigences légales et réglementaires doivent être définies, documentées et tenues à jour.",
 ]
 SELECT = {
