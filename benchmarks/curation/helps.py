@@ -46,7 +46,7 @@ from tasks.modelling.classifier import load_classifier
 from tasks.modelling.inference import encode
 from tasks.packing.stage import pack
 from tasks.pretraining.stage import pretrain
-from tasks.runtime.artifact import CleanCorpus, Corpus
+from tasks.runtime.artifact import MANIFEST, CleanCorpus, Corpus
 from tasks.training.packed import load_packed
 
 CLEAN = "clean set"
@@ -82,6 +82,7 @@ def without_leaks(cleaned: CleanCorpus, clean_set: pa.Table, folder: Path) -> Cl
     left = table.filter(pa.array(leaks.text == NONE))
     print(f"{clean_set.num_rows} texts in the clean set; {table.num_rows - left.num_rows} documents leak one of them")
     write_documents(folder / "documents", left)
+    shutil.copyfile(cleaned.path / MANIFEST, folder / MANIFEST)  # the same settings
     return CleanCorpus(node="clean", fingerprint="", path=folder)
 
 

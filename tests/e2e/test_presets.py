@@ -56,6 +56,7 @@ def test_a_model_from_scratch(copy: Textmill) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_a_second_domain_is_selected_without_a_line_of_code(plain: Textmill, tmp_path: Path) -> None:
     """What the preset for licences promises: near-duplicates go, what is labelled for judging goes, and licences in
     other languages stay."""
