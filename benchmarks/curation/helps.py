@@ -1,18 +1,19 @@
 """Does curation help? At equal training tokens: raw text, without copies, + without near-duplicates, + rules.
 
-    python -m benchmarks.curation.helps --cache DIR [--preset cloud-security] [--tokens N] [--seeds 3] [key=value …]
+    python -m benchmarks.curation.helps --cache DIR [--preset cloud-security | --config FILE] [--tokens N] [--seeds 3]
+        [key=value …]
 
-The text and the task are those of a preset. First a *clean set* is taken out: documents that all rules keep, none a
-copy or near-duplicate of another. No arm holds a document that leaks one of them (half of its 13-grams, or Jaccard
-0.8), and all arms are decontaminated against the task's validation and test texts, as ever. Then, for each arm and
-seed, the base model goes on learning by masked language modelling, from as many tokens everywhere, and is fine-tuned on
-the task. Two figures:
+The text and the task are those of a preset, or of a config of your own. First a *clean set* is taken out: documents
+that all rules keep, none a copy or near-duplicate of another. No arm holds a document that leaks one of them (half of
+its 13-grams, or Jaccard 0.8), and all arms are decontaminated against the task's validation and test texts, as ever.
+Then, for each arm and seed, the base model goes on learning by masked language modelling, from as many tokens
+everywhere, and is fine-tuned on the task. Two figures:
 
     loss        masked-LM loss on the clean set, nats per masked token; masks are equal in all arms of a seed
     macro-F1    on the task's test set
 
 with the mean over seeds and, beside it, the paired difference to the raw text with its 95 % interval (Student's t).
-The preset's mixture and limits by source are switched off: they would curate the raw text, too.
+A mixture and limits by source are switched off: they would curate the raw text, too.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ from tasks.training.packed import load_packed
 
 CLEAN = "clean set"
 ROWS = 8  # of an optimiser step
-CLEAN_WORDS = 30  # words that a text of the clean set has at least
 
 
 def arms(config: SelectConfig) -> dict[str, SelectConfig]:
@@ -61,10 +61,12 @@ def arms(config: SelectConfig) -> dict[str, SelectConfig]:
     return {"raw": nothing, "exact": exact, "+ near": near, "+ rules": config}
 
 
-def take_clean_set(kept: Corpus, count: int) -> pa.Table:
-    """The documents with the smallest hash of their id, of those that are long enough."""
+def take_clean_set(kept: Corpus, count: int, words: int) -> pa.Table:
+    """The documents with the smallest hash of their id, of those that have so many words."""
     table = read_documents(kept.path / "documents")
-    rows = [row for row, text in enumerate(table["text"].to_pylist()) if len(text.split()) >= CLEAN_WORDS]
+    rows = [row for row, text in enumerate(table["text"].to_pylist()) if len(text.split()) >= words]
+    if not rows:
+        raise SystemExit(f"no document that the rules keep has {words} words: give a smaller --clean-words")
     ids = table["id"].to_pylist()
     rows.sort(key=lambda row: hashlib.blake2b(ids[row], key=b"clean set").digest())
     chosen = table.take(pa.array(sorted(rows[:count])))
@@ -124,10 +126,10 @@ def interval(values: Sequence[float]) -> str:
     return f"{mean:+.4f} [{mean - reach:+.4f}, {mean + reach:+.4f}]"
 
 
-def prepare(stages: Stages, config: PipelineConfig, count: int) -> dict[str, Any]:
+def prepare(stages: Stages, config: PipelineConfig, count: int, words: int) -> dict[str, Any]:
     """Packed corpora by arm, and how many documents and bytes each has."""
     stages.road(config, until="select")
-    clean_set = take_clean_set(stages.made["select"], count)
+    clean_set = take_clean_set(stages.made["select"], count, words)
     cleaned = without_leaks(stages.made["clean"], clean_set, stages.folder / "without-leaks")
     measured = stages.run(measure, "arms", config.measure, cleaned, stages.inputs.language_model)
     found = {}
@@ -148,18 +150,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings over the preset's")
     parser.add_argument("--cache", type=Path, required=True, help="folder for results")
-    parser.add_argument("--preset", default="cloud-security")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--preset", default="cloud-security")
+    chosen.add_argument("--config", type=Path, help="a textmill.yaml, in place of a preset")
     parser.add_argument("--tokens", type=int, default=200_000, help="tokens that each model learns from")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--clean", type=int, default=400, help="texts of the clean set")
+    parser.add_argument("--clean-words", type=int, default=30, help="words that each of them has at least")
     parser.add_argument("--head-steps", type=int, default=150, help="steps that fit the new vocabulary head first")
     options = parser.parse_args()
     folder = options.cache.resolve() / "runs" / "helps"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "textmill.yaml").write_text(f"preset: {options.preset}\n", encoding="utf-8")
-    config, stages = load(folder / "textmill.yaml", options.overrides), Stages(folder)
-    corpora = prepare(stages, config, options.clean)
+    path = options.config or folder / "textmill.yaml"
+    if not options.config:
+        path.write_text(f"preset: {options.preset}\n", encoding="utf-8")
+    config, stages = load(path, options.overrides), Stages(folder, path.resolve().parent)
+    corpora = prepare(stages, config, options.clean, options.clean_words)
     losses: dict[str, list[float]] = {name: [] for name in corpora}
     scores: dict[str, list[float]] = {name: [] for name in corpora}
     for seed in range(options.seeds):
@@ -179,7 +186,7 @@ def main() -> None:
             losses[name].append(adapted.metrics["heldout_loss"]["after"])
             scores[name].append(test_score(model, labels, stages.settings.cores))
             print(f"seed {seed}, {name}: loss {losses[name][-1]:.4f}, macro-F1 {scores[name][-1]:.4f}", flush=True)
-    print(f"\n{options.preset}, {options.tokens} tokens, {options.seeds} seeds; {where()}\n")
+    print(f"\n{config.model.name}, {options.tokens} tokens, {options.seeds} seeds; {where()}\n")
     print("| text | documents | MB | loss | against raw | macro-F1 | against raw |\n|---|---|---|---|---|---|---|")
     for name, (_, documents, megabytes) in corpora.items():
         loss = interval(np.subtract(losses[name], losses["raw"]).tolist())

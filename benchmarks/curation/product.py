@@ -213,10 +213,11 @@ class Stages:
     Settings of the machine are those of the environment: `TEXTMILL_WORKERS=1` for one process.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workspace: Path | None = None) -> None:
+        """`workspace` is where relative paths of a config start from; without it, `folder`."""
         from tasks.runtime.settings import Settings
 
-        self.folder, self.settings = folder, Settings.from_environment()
+        self.folder, self.settings, self.workspace = folder, Settings.from_environment(), workspace or folder
         self.made: dict[str, Any] = {}
         """Artifacts by node."""
 
@@ -240,7 +241,7 @@ class Stages:
         from tasks.runtime.store import Store
         from tasks.runtime.workspace import Workspace
 
-        self.inputs = find_inputs(config, Store(Workspace(self.folder)))
+        self.inputs = find_inputs(config, Store(Workspace(self.workspace)))
 
         def call(stage: Any, part: str, /, *arguments: Any, **named: Any) -> Any:
             node = node_name(stage, part)
