@@ -148,10 +148,17 @@ class TextConfig(Section):
     sample: float = Field(default=1.0, gt=0, le=1)
     """Share of the documents to read on, chosen by their id, for a first look (`textmill run --sample 1%`). Duplicates
     are underestimated then: of a pair both are in a sample with the square of this share."""
+    accept_losses: tuple[str, ...] = Field(default=(), json_schema_extra=NOT_IDENTITY)
+    """Names of sources of which any number of records may be quarantined. If of the others together more than half are,
+    or of one of them more than 90 %, the stage stops, and says why they are. What is accepted changes no text."""
 
     @model_validator(mode="after")
-    def _names_differ(self) -> TextConfig:
+    def _names_fit(self) -> TextConfig:
         _refuse_equal_names(self.sources)
+        names = [source.name for source in self.sources]
+        for name in self.accept_losses:
+            if name not in names:
+                raise ValueError(f"accept_losses names {name!r}, which is no source here: {', '.join(names)}.")
         return self
 
 

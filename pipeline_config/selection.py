@@ -12,6 +12,9 @@ from pipeline_config.rules import DomainRules, PresetRules, RuleEntry
 
 OTHER_STEPS = ("keep", "drop", "decontaminate", "exact", "near", "repeated_passages")
 """Steps of select that are no rules: no rule has such a name."""
+TAKEN = ("kept", "clean")
+"""Nor is a rule called as samples to judge call the kept documents, comparisons what `clean` emptied, or what-if a
+setting of select."""
 
 
 class DecontaminateConfig(Section):
@@ -101,8 +104,11 @@ class SelectConfig(Section):
         for at, rule in enumerate(self.rules):
             if isinstance(rule, PresetRules | DomainRules) or not rule.name:
                 continue
-            if rule.name in OTHER_STEPS:
-                raise ValueError(f"rules.{at}.name={rule.name!r} is the name of another step; choose another.")
+            if rule.name in (*OTHER_STEPS, *TAKEN, *type(self).model_fields):
+                raise ValueError(
+                    f"rules.{at}.name={rule.name!r} has a meaning already (a step or setting of select, or what "
+                    "becomes of documents); choose another."
+                )
             if rule.name in taken:
                 raise ValueError(
                     f"rules.{at}.name={rule.name!r} is the name of rules.{taken[rule.name]} too; choose another."

@@ -9,7 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline_config.clean import Edit
-from tasks.curation.losses import FEW, MOST, MOST_OF_A_SOURCE, bounds_told
+from tasks.corpus.guarded import FEW, MOST, MOST_OF_A_SOURCE
+from tasks.curation.losses import bounds_told
 
 MARKUP = frozenset(["html"])
 """Of their bytes nothing is said: most of a page is markup. What they empty counts."""

@@ -1,8 +1,4 @@
-"""The guard: no step takes most of a corpus, or nearly all of a source, without being told to.
-
-The bounds are a house rule, not a published one: good rules take some per cent, and so do duplicates of a corpus that
-was looked at once. What takes more is either a wrong threshold or something to know before anything is learnt.
-"""
+"""The guard: no step takes most of a corpus, or nearly all of a source, without being told to."""
 
 from __future__ import annotations
 
@@ -11,12 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 0.5
-"""Share of the documents, or of the bytes, that came into `select`, or to an edit."""
-MOST_OF_A_SOURCE = 0.9
-"""Share of the documents of one source."""
-FEW = 20
-"""Of fewer documents a share says little: neither a corpus nor a source of so few is guarded."""
+from tasks.corpus.guarded import FEW, MOST, MOST_OF_A_SOURCE
 
 
 def losses(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipeline_config.ingest import Eml, Mbox, Source, TextConfig
 from tasks.corpus.account import Account, book
 from tasks.corpus.document import SCHEMA, document_id, text_digest, write_documents
+from tasks.corpus.guarded import FEW, MOST, MOST_OF_A_SOURCE
 from tasks.ingest.readers.record import Unreadable
 from tasks.ingest.resolve import format_of
 from tasks.ingest.rows import Quarantine, Row, by_source, cells, rows
@@ -30,7 +31,8 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
     """Write `documents/` and `quarantine.parquet` under `ctx.out`; return the metrics.
 
     Raises:
-        StageFailed: no document could be read, or a compressed or columnar file is damaged.
+        StageFailed: no document could be read, more is quarantined than `config.accept_losses` accepts, or a compressed
+            or columnar file is damaged.
     """
     tallies = {source.name: Counter[str]() for source in config.sources}
     attachments = Counter[str]()  # of mails, by source
@@ -56,6 +58,15 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
             f"none of {total.documents_in} records in {len(files.files)} files is a document; most often: {worst}. "
             "Set the source's format and the columns text, id and metadata to what the files hold."
         )
+    judged = {name: account for name, account in accounts.items() if name not in config.accept_losses}
+    if found := _losses(judged, quarantine):
+        # Once these are accepted, no more than half of any other source is quarantined, nor of all others together.
+        most = [name for name, account in judged.items() if account.documents_quarantined > MOST * account.documents_in]
+        raise StageFailed(
+            f"{ctx.job.node} stops, since {'; '.join(found)}. Expected at most {MOST:.0%} of the records, and "
+            f"{MOST_OF_A_SOURCE:.0%} of a source's. Correct the files, or what the source says of them (format, text, "
+            f"id, max_record_bytes). If that is meant: {ctx.job.node}.accept_losses=[{', '.join(most)}]."
+        )
     return {
         "account": total.model_dump(),
         "sources": {name: account.model_dump() for name, account in accounts.items()},
@@ -64,6 +75,32 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
         "file_bytes": sum(file.size for file in files.files),
         **({"attachments_left_out": dict(attachments)} if attachments else {}),
     }
+
+
+def _losses(accounts: Mapping[str, Account], quarantine: Quarantine) -> list[str]:
+    """What the quarantine takes too much of, a phrase each: of single sources, or else of all together.
+
+    `accounts` are those of the sources that are judged.
+    """
+
+    def lost(where: str, account: Account, sources: Collection[str], share: float) -> list[str]:
+        taken, there = account.documents_quarantined, account.documents_in
+        if there < FEW or taken <= share * there:
+            return []
+        met = {key: count for key, count in quarantine.by_source.items() if key[0] in sources}
+        worst = max(met, key=lambda key: met[key])
+        file, line = quarantine.first[worst]
+        return [
+            f"{taken} of the {there} records{where} are quarantined ({taken / there:.0%}), most often: {worst[1]} "
+            f"({met[worst]}, the first in {file}, line {line})"
+        ]
+
+    found = [
+        phrase
+        for name, account in accounts.items()
+        for phrase in lost(f" of source {name!r}", account, [name], MOST_OF_A_SOURCE)
+    ]
+    return found or lost("", sum(accounts.values(), Account()), accounts, MOST)
 
 
 def sampled(document: bytes, share: float) -> bool:

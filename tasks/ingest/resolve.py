@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -47,6 +47,7 @@ SUFFIXES: dict[str, ConcreteFormat] = {
 }
 PACKED = (".gz", ".zst")
 PACKAGE = "package:"
+_UNDECODED = re.compile("[\udc80-\udcff]")  # a byte of a name that is not UTF-8, as Python writes it (PEP 383)
 
 
 def resolve(
@@ -58,7 +59,8 @@ def resolve(
     source names, file names and contents, so that a moved workspace is the same input.
 
     Raises:
-        RefusedInput: nothing is there, a package is not installed, or a format is not known from a suffix.
+        RefusedInput: nothing is there, a package is not installed, a format is not known from a suffix, or a name is
+            not UTF-8.
     """
     files: list[InputFile] = []
     names: list[str] = []
@@ -120,11 +122,24 @@ def _files_of(source: Source, workspace: Path) -> dict[str, Path]:
                 f"path {path!r} (source {source.name!r}): {why}. Expected a file, a folder with files, or a glob; "
                 f"relative paths start from {workspace}."
             )
+        _refuse_names_of_no_text(source, kept)
         entries.append(replace(entry, files=kept))
     found = _once(_unique(source, entries))
     for name in found:
         format_of(source, name)
     return found
+
+
+def _refuse_names_of_no_text(source: Source, names: Collection[str]) -> None:
+    """Names of files enter fingerprints, metadata and pages, all of which are UTF-8."""
+    wrong = sorted(name for name in names if _UNDECODED.search(name))
+    if wrong:
+        more = f" (so are those of {len(wrong) - 1} other files)" if len(wrong) > 1 else ""
+        shown = wrong[0].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise RefusedInput(
+            f"{shown} (source {source.name!r}): its name is not valid UTF-8{more}. Rename it, or leave it out: "
+            f"exclude: ['{_UNDECODED.sub('?', glob.escape(wrong[0]))}']."
+        )
 
 
 def _unique(source: Source, entries: list[_Entry]) -> dict[str, Path]:

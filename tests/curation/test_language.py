@@ -121,6 +121,12 @@ def test_models_of_other_shapes_are_read_alike(tmp_path: Path, options: dict[str
     assert_same(found, fasttext_answers(trained, texts))
 
 
+def test_the_codes_that_a_config_may_name_are_the_labels_of_the_model(stock: fasttext.FastText._FastText):
+    labels = {label.removeprefix("__label__") for label in stock.get_labels()}
+    assert sorted(LanguageConfig().codes) == sorted({*labels, UNKNOWN})
+    assert len(labels) == 176
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path):
     (tmp_path / "lid.ftz").write_bytes(b"no model")
     with pytest.raises(RefusedInput, match=r"lid\.ftz is no fastText classifier: it does not begin like one"):

@@ -49,13 +49,25 @@ def test_every_step_has_a_name_of_its_own():
     ("names", "message"),
     [
         (("short", "short"), r"rules\.1\.name='short' is the name of rules\.0 too; choose another"),
-        (("near",), r"rules\.0\.name='near' is the name of another step"),
+        (("near",), r"rules\.0\.name='near' has a meaning already"),
+        (("kept",), r"rules\.0\.name='kept' has a meaning already .* choose another"),
+        (("fine", "clean"), r"rules\.1\.name='clean' has a meaning already"),
+        (("near_duplicates",), r"rules\.0\.name='near_duplicates' has a meaning already"),
         (("No Name",), "should match pattern"),
     ],
 )
 def test_a_name_that_is_taken_is_refused(names: tuple[str, ...], message: str):
     with pytest.raises(ValidationError, match=message):
         listed(*({"kind": "word_count", "name": name} for name in names))
+
+
+@pytest.mark.parametrize("kind", ["word_count", "mean_word_length"])
+def test_a_range_that_holds_nothing_is_refused(kind: str):
+    with pytest.raises(ValidationError, match=r"minimum=50(\.0)? is above maximum=10(\.0)?: no document can have both"):
+        listed({"kind": kind, "minimum": 50, "maximum": 10})
+    with pytest.raises(ValidationError, match=r"minimum=200000(\.0)? is above maximum"):  # the default
+        listed({"kind": kind, "minimum": 200_000})
+    listed({"kind": kind, "minimum": 10, "maximum": 10})
 
 
 def test_what_a_preset_says_of_itself_goes_to_its_rules():

@@ -175,3 +175,51 @@ def test_a_sample_is_chosen_by_id_and_accounted_for(run_stage: Any, put: Any, tm
     assert sample(0.5) == (half, account)
     with pytest.raises(StageFailed, match=r"sample=1e-09 leaves none of 400 documents"):
         sample(1e-9)
+
+
+GOOD, BAD = '{"text": "one"}\n', '{"body": "one"}\n'
+
+
+@pytest.fixture
+def guarded(run_stage: Any, put: Any, tmp_path: Path) -> Any:
+    """Ingest sources of so many (good, bad) records each."""
+
+    def run(*accepted: str, **records: tuple[int, int]) -> Any:
+        for name, (good, bad) in records.items():
+            put(f"{name}.jsonl", GOOD * good + BAD * bad)
+        sources = tuple(Source(name=name, path=f"{name}.jsonl") for name in records)
+        return ingest(run_stage, tmp_path, TextConfig(sources=sources, accept_losses=accepted))
+
+    return run
+
+
+def test_most_of_a_source_in_quarantine_stops_the_stage_unless_it_is_accepted(guarded: Any) -> None:
+    with pytest.raises(StageFailed) as stopped:
+        guarded(docs=(100, 0), half=(2, 38))
+    assert str(stopped.value) == (
+        "ingest.corpus stops, since 38 of the 40 records of source 'half' are quarantined (95%), most often: no column "
+        "'text' (38, the first in half.jsonl, line 3). Expected at most 50% of the records, and 90% of a source's. "
+        "Correct the files, or what the source says of them (format, text, id, max_record_bytes). If that is meant: "
+        "ingest.corpus.accept_losses=[half]."
+    )
+    with pytest.raises(StageFailed, match=r"since 38 of the 40 records of source 'half' are .*line 3\). Expected"):
+        guarded(docs=(3, 0), half=(2, 38))  # of the corpus more than half, too: one remedy for both
+    assert guarded("half", docs=(100, 0), half=(2, 38)).metrics["account"]["documents_quarantined"] == 38
+
+
+def test_most_of_a_corpus_in_quarantine_stops_the_stage_unless_it_is_accepted(guarded: Any) -> None:
+    with pytest.raises(StageFailed) as stopped:
+        guarded(a=(10, 40), b=(20, 15), c=(0, 5))
+    assert "since 60 of the 90 records are quarantined (67%), most often: no column 'text' (40, the first in a." in str(
+        stopped.value
+    )
+    assert "ingest.corpus.accept_losses=[a, c]" in str(stopped.value)
+    assert guarded("a", "c", a=(10, 40), b=(20, 15), c=(0, 5)).metrics["account"]["documents_kept"] == 30
+    with pytest.raises(StageFailed, match="39 of the 75 records are"):
+        guarded("c", a=(6, 35), b=(30, 4), c=(0, 5))
+
+
+def test_half_of_a_corpus_and_nine_tenths_of_a_source_may_lie_in_quarantine(guarded: Any) -> None:
+    assert guarded(a=(2, 18), b=(18, 2)).metrics["account"]["documents_kept"] == 20
+    assert guarded(a=(1, 18)).metrics["account"]["documents_kept"] == 1, "of 19 records a share says little"
+    assert guarded(a=(0, 19), b=(30, 0)).metrics["account"]["documents_kept"] == 30

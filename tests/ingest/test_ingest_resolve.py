@@ -195,6 +195,34 @@ def test_two_files_of_one_content_stay_two(put: Any, tmp_path: Path) -> None:
     assert names("d", tmp_path) == ["d/a.txt", "d/b.txt", "d/c.txt"]
 
 
+LATIN_1 = "café.jsonl".encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "pattern"),
+    [
+        (f"d/{LATIN_1}", r"d/caf\xe9.jsonl", "d/caf?.jsonl"),
+        (f"d/{LATIN_1}/[a].txt", r"d/caf\xe9.jsonl/[a].txt", "d/caf?.jsonl/[[]a].txt"),
+    ],
+    ids=["file", "folder"],
+)
+def test_a_name_that_is_not_utf_8_is_refused_unless_it_is_excluded(
+    put: Any, tmp_path: Path, name: str, shown: str, pattern: str
+) -> None:
+    put("d/ok.txt", "fine")
+    put(name, "content")
+    for path in ("d", "d/**", str(tmp_path / "d")):
+        with pytest.raises(RefusedInput) as refused:
+            names(path, tmp_path)
+        assert str(refused.value) == (
+            f"{shown} (source 'docs'): its name is not valid UTF-8. Rename it, or leave it out: exclude: ['{pattern}']."
+        )
+        assert names(path, tmp_path, exclude=(pattern,)) == ["d/ok.txt"]
+    put(f"{name}.txt", "another")
+    with pytest.raises(RefusedInput, match=r"not valid UTF-8 \(so are those of 1 other files\)"):
+        names("d", tmp_path)
+
+
 def test_a_package_is_found_and_never_imported() -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom pipeline_config.ingest import Source\n"
@@ -213,6 +241,8 @@ def test_configuration_that_contradicts_itself_is_refused() -> None:
     source = Source(name="s", path="a.txt")
     with pytest.raises(ValidationError, match="'s' stands more than once"):
         TextConfig(sources=(source, source))
+    with pytest.raises(ValidationError, match="accept_losses names 't', which is no source here: s"):
+        TextConfig(sources=(source,), accept_losses=("t",))
     with pytest.raises(ValidationError, match="either split_column or split"):
         labels_config("a.csv", split={"kind": "given"})
     with pytest.raises(ValidationError, match="no split_column"):

@@ -57,6 +57,10 @@ def test_an_entry_of_a_list_in_the_file_by_name(file: Path) -> None:
     ("override", "expected"),
     [
         ("finetune.seeds.1=43", "'1' is no place in the list of 1; .* give the whole list: finetune.seeds='"),
+        (
+            "ingest.corpus.sources.0.path=b\udcff.txt",
+            r"path=b\\udcff.txt' \(command line\): the value is not valid UTF-8",
+        ),
         ("ingest.corpus.sources.2.path=x", r"'2' is no place in the list of 2 \(docs, notes\)"),
         ("ingest.corpus.sources.nots.path=x", r"'nots' is no place in the list of 2 \(docs, notes\)"),
         ("select.ruls.0.minimum=4", "'select.ruls' is no setting .* Did you mean 'select.rules'"),
