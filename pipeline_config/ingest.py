@@ -260,7 +260,8 @@ class IngestSection(Section):
     """Labelled examples of the task."""
     benchmarks: TextConfig | None = None
     """Texts that models will be judged on elsewhere: select leaves what holds one of them out of the corpus, as it does
-    with labelled validation and test texts. Map every field of a record into its text. Null: none."""
+    with labelled validation and test texts. Map every field of a record into its text: a long one leaks by itself, too
+    (docs/curation-dedup.md). Null: none."""
     general: TextConfig | None = None
     """Text of no particular domain: what the model forgets is measured on it. Null: that is not measured."""
 

@@ -18,7 +18,8 @@ setting of select."""
 
 
 class DecontaminateConfig(Section):
-    """No labelled validation or test text stays in the corpus."""
+    """No labelled validation or test text and no benchmark's stays in the corpus, neither as it is nor as the edits of
+    `clean` leave it."""
 
     ngram_size: int = Field(default=13, ge=1)
     """Words in an n-gram."""
@@ -27,7 +28,7 @@ class DecontaminateConfig(Section):
     jaccard: float = Field(default=0.8, gt=0, le=1)
     """A document leaks when its shingles have this Jaccard with those of a held-out text."""
     boilerplate_groups: int = Field(default=10, ge=1)
-    """N-grams in more groups of held-out texts than this do not count."""
+    """N-grams in more groups of held-out texts than this do not count; a passage of a benchmark is in one group."""
     min_words: int = Field(default=5, ge=1)
     """Held-out texts of fewer words leak by Jaccard only: a few words occur anywhere."""
 
@@ -82,7 +83,7 @@ class SelectConfig(Section):
     rules: tuple[RuleEntry, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()
-    """Against the labelled validation and test texts."""
+    """Against the labelled validation and test texts, and benchmarks."""
     exact_duplicates: bool = True
     """Keep one of several documents with the same text."""
     near_duplicates: NearDuplicatesConfig | None = NearDuplicatesConfig()

@@ -17,7 +17,7 @@ from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.rule_presets import Step
 from pipeline_config.rules import LanguageRule, PerplexityRule, RelevanceRule, ToxicityRule
-from pipeline_config.selection import SelectConfig
+from pipeline_config.selection import DecontaminateConfig, SelectConfig
 from tasks.corpus.document import documents_at, read_documents, reference, shards, text_digest
 from tasks.corpus.redaction.settings import masked
 from tasks.curation.decontamination import HeldOutTexts
@@ -28,7 +28,7 @@ from tasks.curation.measure import SIGNATURES, TABLE, signature
 from tasks.curation.measures.statistics import statistics
 from tasks.curation.rule_lines import rule_lines
 from tasks.dedup.bands import bands_of
-from tasks.dedup.containment import NONE, find_leaks, index_held_out
+from tasks.dedup.containment import NONE, find_leaks
 from tasks.dedup.shingles import jaccard, shingles
 from tasks.dedup.signatures import SignatureFile, band_keys, sliced_band_keys
 from tasks.runtime.artifact import CleanCorpus, Corpus, LabelledData, Measures, RawCorpus
@@ -189,9 +189,11 @@ def fate_of_text(
 
         measured |= LanguageModel(lid_model).measure([edited], measure_config.language)
     lines.append(Line("measure", _measured({name: values[0] for name, values in measured.items()})))
+    leaking = config.decontaminate
+    held_out = HeldOutTexts.read(leaking, edits, labels, benchmarks) if labels else None
     reasons = [
         *_broken_rules(rules, measured),
-        *(_leaks(config, labels, benchmarks, edited, measure_config.signature.shingle_size) if labels else ()),
+        *(_leaks(leaking, held_out, edited, measure_config.signature.shingle_size) if held_out else ()),
         *_repeats(config, measure_config, clean, measures, corpus, edited),
     ]
     lines += [Line("select", f"dropped: {reason}") for reason in reasons[:1]] or [Line("select", "kept")]
@@ -215,19 +217,8 @@ def _broken_rules(rules: tuple[Step, ...], measured: dict[str, Any]) -> Iterator
             yield f"{reason} ({_number(verdict.value[0])}, threshold {_number(verdict.threshold[0])})"
 
 
-def _leaks(
-    config: SelectConfig, labels: LabelledData, benchmarks: RawCorpus | None, text: str, shingle_size: int
-) -> Iterator[str]:
-    held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
-    rule = config.decontaminate
-    index = index_held_out(
-        held_out.texts,
-        held_out.groups,
-        size=rule.ngram_size,
-        minimum_words=rule.min_words,
-        boilerplate_groups=rule.boilerplate_groups,
-        shingle_size=shingle_size,
-    )
+def _leaks(rule: DecontaminateConfig, held_out: HeldOutTexts, text: str, shingle_size: int) -> Iterator[str]:
+    index = held_out.index(rule, shingle_size)
     leaks = find_leaks(index, [text], share=rule.containment, jaccard=rule.jaccard)
     if (found := int(leaks.text[0])) != NONE:
         scores = f"share {leaks.share[0]:.2f}, Jaccard {leaks.jaccard[0]:.2f}"

@@ -98,12 +98,13 @@ def what_if(
             f"priority or a rule names {min(unknown)!r}, which is no source of this corpus. There are: {there}."
         )
     before = pq.read_table(corpus.path / "ledger.parquet")
+    edits = CleanConfig.model_validate(clean.config).edits
     decided = decide(
         config,
         clean.path / "documents",
         measures.path,
         signature["shingle_size"],
-        HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None),
+        HeldOutTexts.read(config.decontaminate, edits, labels, benchmarks),
         training_texts(labels.path / "data"),
         scratch,
         INDEX_MEMORY,
@@ -115,7 +116,6 @@ def what_if(
     was, will = (np.array(table["decision"].to_pylist()) == "kept" for table in (before, after))
     one, other = (np.array(table["step"].to_pylist(), object) for table in (before, after))
     masks = dict(zip(MOVES, (was & ~will, ~was & will, ~was & ~will & (one != other)), strict=True))
-    edits = CleanConfig.model_validate(clean.config).edits
     moves, shown = {}, {}
     for move, mask in masks.items():
         by = one if move == "dropped to kept" else other

@@ -7,7 +7,12 @@ that stand in more than `boilerplate_groups` groups of held-out texts belong to 
 but in a text that has no others; the Jaccard knows no boilerplate.
 
 Records of a benchmark come without groups. Many questions are asked of one passage (SQuAD, Rajpurkar et al. 2016; RACE,
-Lai et al. 2017), which is no boilerplate: so those belong together of which one holds half of the other's n-grams.
+Lai et al. 2017), which is no boilerplate: so those belong together of which one holds three quarters of the other's
+n-grams. A notice or a prompt that stands in most records of a benchmark is none the less boilerplate, where the rest of
+a record is long enough to be looked for by itself.
+
+A text may have several *readings*: as it is, as edits leave it, one field of it. Each leaks by itself; they are of one
+group, which the first of them tells.
 """
 
 from __future__ import annotations
@@ -107,12 +112,17 @@ def index_held_out(
     texts: Sequence[str],
     groups: Sequence[int],
     *,
+    first: Sequence[int] | None = None,
     size: int,
     minimum_words: int,
     boilerplate_groups: int,
     shingle_size: int,
 ) -> HeldOut:
-    """Index held-out texts; `groups` says which of them belong together, `NONE` that it is not known of a text."""
+    """Index held-out texts.
+
+    `groups` says which of them belong together; where that is not known it is negative, one number for each benchmark.
+    `first` gives for each text the first reading of the same one, by its place; `None`: each has one reading.
+    """
     tokens = hash_words(texts)
     sets = shingles_of(tokens, shingle_size)
     counts = tokens.counts
@@ -120,7 +130,9 @@ def index_held_out(
     short = np.flatnonzero((counts < size) & (counts >= minimum_words))
     values = np.concatenate((full, sets.whole[short]))
     owners = np.concatenate((np.repeat(np.arange(len(texts)), np.diff(offsets)), short))
-    known = _with_passages(values, owners, np.asarray(groups, np.int64))
+    leading = np.arange(len(texts)) if first is None else np.asarray(first, np.int64)
+    told = leading[owners] == owners
+    known = _with_passages(values[told], owners[told], np.asarray(groups, np.int64), size)[leading]
     boilerplate = _in_many_groups(values, known[owners], boilerplate_groups)
     rest = ~np.isin(values, boilerplate)
     rest |= (np.bincount(owners[rest], minlength=len(texts)) == 0)[owners]
@@ -159,24 +171,40 @@ def _set_sizes(tokens: Words, documents: Offsets, size: int) -> Offsets:
     return np.diff(shingles_of(part, size).offsets)[place]
 
 
-def _with_passages(values: Hashes, owners: Offsets, groups: Offsets) -> Offsets:
+def _with_passages(values: Hashes, owners: Offsets, groups: Offsets, size: int) -> Offsets:
     """Groups (T,) with those that are not known: by the n-grams `values` of the texts `owners`, each pair once.
 
-    Of each n-gram the longest text that holds it is looked up, and a text belongs to the one to which half of its
-    n-grams point: time grows with the n-grams, not with the pairs of texts that share one.
+    Of each n-gram the longest text that holds it is looked up, and a text belongs to the one to which three quarters of
+    its n-grams point: time grows with the n-grams, not with the pairs of texts that share one. Where most records of a
+    benchmark would be one group, those with `size` n-grams and more that do not point there stand alone.
     """
     count = len(groups)
-    untold = groups == NONE
+    untold = groups < 0
     sizes = np.bincount(owners, minlength=count)
-    values, owners = values[untold[owners]], owners[untold[owners]]
+    here = untold[owners]
+    values, owners = values[here], owners[here]
     order = np.lexsort((owners, -sizes[owners], values))
     _, first, inverse = np.unique(values[order], return_index=True, return_inverse=True)
     pairs, shared = np.unique(owners[order] * count + owners[order][first][inverse], return_counts=True)
     text, longest = pairs // max(count, 1), pairs % max(count, 1)
-    linked = 2 * shared >= sizes[text]
-    graph = coo_array((np.ones(linked.sum(), bool), (text[linked], longest[linked])), shape=(count, count))
+    linked = 4 * shared >= 3 * sizes[text]
+    text, longest, own = text[linked], longest[linked], (sizes[text] - shared)[linked]
+    graph = coo_array((np.ones(len(text), bool), (text, longest)), shape=(count, count))
     parts = connected_components(graph, directed=False)[1] if count else np.zeros(0, np.int64)
+    alone = text[_most(groups, parts, sizes)[text] & (own >= size)]
+    parts[alone] = count + alone
     return np.where(untold, groups.max(initial=NONE) + 1 + parts, groups)
+
+
+def _most(groups: Offsets, parts: Offsets, sizes: Offsets) -> NDArray[np.bool_]:
+    """(T,) texts that have n-grams, of whose benchmark (`groups`) more than half are of their own part."""
+    holding = sizes > 0
+    both = np.stack((groups, parts))[:, holding]
+    _, inverse, counts = np.unique(both, axis=1, return_inverse=True, return_counts=True)
+    _, benchmark, records = np.unique(both[0], return_inverse=True, return_counts=True)
+    most = np.zeros(len(groups), bool)
+    most[holding] = 2 * counts[inverse.reshape(-1)] > records[benchmark]
+    return most
 
 
 def _in_many_groups(values: Hashes, groups: Offsets, limit: int) -> Hashes:

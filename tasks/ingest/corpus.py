@@ -168,13 +168,14 @@ def _documents(
 
 
 def _metadata(source: Source, file: str, row: Row) -> str:
-    """A JSON object with sorted keys; `file` is JSON already."""
+    """A JSON object with sorted keys; `file` is JSON already. `fields` are the characters of each joined column."""
     columns = ""
     if source.metadata:
         found = {column: cells(row.columns, column) for column in source.metadata}
         values = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
         columns = f'"columns": {json.dumps(values, sort_keys=True, default=str)}, '
-    return f'{{{columns}"file": {file}, "line": {row.line}}}'
+    fields = f'"fields": {list(row.fields)}, ' if row.fields else ""
+    return f'{{{columns}{fields}"file": {file}, "line": {row.line}}}'
 
 
 def _table(rows: list[tuple[Any, ...]]) -> pa.Table:

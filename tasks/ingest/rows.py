@@ -35,6 +35,8 @@ class Row(NamedTuple):
     raw: bytes
     text: str
     external_id: str | None
+    fields: tuple[int, ...]
+    """Characters of each text that was joined; empty where there is one."""
     columns: dict[str, Any]
     """Empty where the record is the text itself."""
 
@@ -54,14 +56,16 @@ def rows(source: Source, file: InputFile) -> Iterator[Row | Unreadable]:
             continue
         columns = {} if isinstance(record.value, str) else record.value
         try:
-            text = record.value if isinstance(record.value, str) else _text(columns, source)
+            joined = [record.value] if isinstance(record.value, str) else _texts(columns, source)
+            text = source.separator.join(joined)
             _check(text)
             parts = [scalar(columns, column) for column in source.id]
         except Malformed as error:
             yield unreadable(record.line, record.raw, str(error))
             continue
         external_id = "/".join(part for part in parts if part is not None) or None
-        yield Row(line=record.line, raw=record.raw, text=text, external_id=external_id, columns=columns)
+        fields = tuple(map(len, joined)) if len(joined) > 1 else ()
+        yield Row(record.line, record.raw, text, external_id, fields, columns)
 
 
 def records(source: Source, file: InputFile) -> Iterator[Record | Unreadable]:
@@ -120,7 +124,7 @@ def scalar(columns: dict[str, Any], column: str) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _text(columns: dict[str, Any], source: Source) -> str:
+def _texts(columns: dict[str, Any], source: Source) -> list[str]:
     found = [value for column in source.text for value in cells(columns, column)]
     if not found:
         wanted = ", ".join(map(repr, source.text))
@@ -132,7 +136,7 @@ def _text(columns: dict[str, Any], source: Source) -> str:
                 raise Malformed(f"the text is no text: {type(item).__name__}")
             if item and not item.isspace():
                 parts.append(item)
-    return source.separator.join(parts)
+    return parts
 
 
 def _check(text: str) -> None:

@@ -113,8 +113,8 @@ def test_the_ledger_gives_value_threshold_and_match(road: Callable[..., SimpleNa
     assert rows["word_count"]["reason"] == "words: too low"
     assert (rows["decontaminate"]["value"], rows["decontaminate"]["threshold"]) == (1.0, 0.5)
     assert rows["decontaminate"]["reason"] == "leak: holds n-grams of a test text"
-    held_out = made.labels.path / "data"
-    assert rows["decontaminate"]["matched_id"] in HeldOutTexts.read(held_out).ids
+    held_out = HeldOutTexts.read(made.config.decontaminate, (), made.labels)
+    assert rows["decontaminate"]["matched_id"] in held_out.ids
     assert rows["near"]["jaccard"] == rows["near"]["value"] >= 0.8 == rows["near"]["threshold"]
     assert rows["exact"]["jaccard"] == 1
     assert (rows[None]["decision"], rows[None]["reason"], rows[None]["value"]) == ("kept", None, None)

@@ -177,7 +177,7 @@ def test_base_and_increment_equal_one_full_run_with_the_same_state_and_order(
     pq.write_table(table, full / TABLE)
     np.save(full / SIGNATURES, np.concatenate(signatures))
     pq.write_table(measured(base), full / POPULATION)
-    held_out = HeldOutTexts.read(grown.held_out.path / "data")
+    held_out = HeldOutTexts.read(grown.configs[2].decontaminate, (), grown.held_out)
     (tmp_path / "selected").mkdir()
     metrics = selection.run(
         grown.configs[2], grown.clean.path / "documents", full, 5, held_out, [], tmp_path / "selected", 1 << 30

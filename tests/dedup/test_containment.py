@@ -21,22 +21,36 @@ def shingle_set(text: str, size: int) -> set[tuple[str, ...]]:
     return grams(text, size) or {tuple(text.split())}
 
 
-def told_groups(own: list[set[tuple[str, ...]]], groups: list[int]) -> list[int]:
-    """Groups with those that are not told: half of a text's n-grams have the same longest text that holds them."""
-    found = [NOT_TOLD + at if group == NONE else group for at, group in enumerate(groups)]
-    untold = sorted((at for at, group in enumerate(groups) if group == NONE), key=lambda at: (-len(own[at]), at))
+def told_groups(own: list[set[tuple[str, ...]]], groups: list[int], size: int) -> list[int]:
+    """Groups with those that are not told: 3/4 of a text's n-grams have the same longest text that holds them, and it
+    is not so that most texts of its benchmark are in its group and `size` of its n-grams and more are others."""
+    found = [NOT_TOLD + at if group < 0 else group for at, group in enumerate(groups)]
+    untold = sorted((at for at, group in enumerate(groups) if group < 0), key=lambda at: (-len(own[at]), at))
+    others = dict.fromkeys(untold, 0)
     for text in untold:
         longest = [next(other for other in untold if gram in own[other]) for gram in own[text]]
         for other in set(longest):
-            if 2 * longest.count(other) >= len(longest):
+            if longest.count(other) >= 0.75 * len(longest):
                 found = [found[other] if group == found[text] else group for group in found]
-    return found
+                others[text] = len(longest) - longest.count(other)
+    alone = []
+    for text in untold:
+        benchmark = [other for other in untold if groups[other] == groups[text] and own[other]]
+        together = sum(found[other] == found[text] for other in benchmark)
+        alone += [text] * (together > len(benchmark) / 2 and others[text] >= size)
+    return [2 * NOT_TOLD + at if at in alone else group for at, group in enumerate(found)]
+
+
+PASSAGE = " ".join(f"p{at}" for at in range(20))
+BEHIND = st.lists(st.sampled_from("abcd"), max_size=14).map(" ".join)
+ON_PASSAGE = BEHIND.map(lambda words: f"{PASSAGE} {words}")
 
 
 @settings(deadline=None)
 @given(
-    st.lists(WORDS, max_size=8),
-    st.lists(st.tuples(WORDS, st.integers(NONE, 4)), max_size=6),
+    st.lists(WORDS | ON_PASSAGE, max_size=8),
+    st.lists(st.tuples(WORDS | ON_PASSAGE, st.integers(-2, 4)), max_size=6)
+    | st.lists(st.tuples(ON_PASSAGE, st.integers(-2, NONE)), min_size=3, max_size=6),
     st.integers(1, 3),
     st.integers(1, 3),
 )
@@ -44,7 +58,7 @@ def test_shares_and_jaccard_equal_brute_force(documents, held_out, minimum_words
     texts, groups = [text for text, _ in held_out], [group for _, group in held_out]
     own = [grams(text, 4) or ({tuple(text.split())} if len(text.split()) >= minimum_words else set()) for text in texts]
     where: dict[tuple[str, ...], set[int]] = {}
-    for held, group in zip(own, told_groups(own, groups), strict=True):
+    for held, group in zip(own, told_groups(own, groups, 4), strict=True):
         for gram in held:
             where.setdefault(gram, set()).add(group)
     own = [{gram for gram in held if len(where[gram]) <= boilerplate_groups} or held for held in own]
@@ -122,6 +136,41 @@ def test_the_prompt_of_a_benchmark_is_boilerplate():
     index = index_held_out(records, [NONE] * 12, size=13, minimum_words=5, boilerplate_groups=10, shingle_size=5)
     assert index.boilerplate == 18
     assert index.gram_counts.tolist() == [60] * 12
+
+
+def test_a_notice_is_boilerplate_though_it_is_half_or_most_of_each_record():
+    """100 words before 60, 40 or 20 of each record's own, in 40 records; what is a record's own is found."""
+    notice, others = sentence(0, 100), [sentence(seed, 150) for seed in range(200, 230)]
+    for own in (60, 40, 20):
+        records = [f"{notice} {sentence(seed, own)}" for seed in range(1, 41)]
+        assert leak_of(f"{notice} {sentence(50, 400)}", records + others, [NONE] * 70) == NONE
+        assert leak_of(
+            f"{sentence(51, 200)} {sentence(7, own)} {sentence(52, 200)}", records + others, [NONE] * 70
+        ) == (
+            6 if own > 24 else NONE  # 12 of the runs of its own begin in the notice
+        )
+        assert leak_of(f"{sentence(51, 200)} {records[6]}", records + others, [NONE] * 70) == 6
+
+
+def test_most_of_a_benchmark_are_most_of_its_own_records():
+    """The notice of 40 records, beside another benchmark of a hundred."""
+    notice, others = sentence(0, 100), [sentence(seed, 150) for seed in range(200, 300)]
+    records = [f"{notice} {sentence(seed, 25)}" for seed in range(1, 41)]
+    document = f"{notice} {sentence(50, 400)}"
+    assert leak_of(document, records + others, [NONE] * 40 + [NONE - 1] * 100) == NONE
+    assert leak_of(document, records + others, [NONE] * 140) != NONE  # a passage with 40 questions
+
+
+def test_readings_of_a_text_are_one_group_and_each_leaks():
+    text, field, edited = sentence(1, 80), " ".join(sentence(1, 80).split()[50:]), sentence(2, 70)
+    held_out, first = [text, field, edited] * 11, [3 * (at // 3) for at in range(33)]
+    for groups in ([0] * 33, [NONE] * 33):
+        index = index_held_out(
+            held_out, groups, first=first, size=13, minimum_words=5, boilerplate_groups=10, shingle_size=5
+        )
+        assert index.boilerplate == 0
+        leaks = find_leaks(index, [f"{sentence(9, 300)} {one}" for one in held_out[:3]], share=0.5, jaccard=0.8)
+        assert leaks.text.tolist() == [0, 1, 2]
 
 
 def test_a_record_listed_many_times_is_found():

@@ -111,6 +111,17 @@ def test_metadata_tells_where_a_document_comes_from(run_stage: Any, put: Any, tm
     assert json.loads(row["metadata"]) == {"file": "a.csv", "line": 2, "columns": {"licence": "MIT"}}
 
 
+def test_metadata_tells_how_long_joined_fields_are(run_stage: Any, put: Any, tmp_path: Path) -> None:
+    put(
+        "a.jsonl",
+        '{"q": "Où?", "options": ["yes", "", "👍 no"], "a": null}\n{"q": "", "options": ["one"], "a": null}\n',
+    )
+    config = text_config("a.jsonl", text=["q", "options", "a"])
+    found = read_documents(ingest(run_stage, tmp_path, config).path / "documents").to_pylist()
+    told = {row["text"]: json.loads(row["metadata"]).get("fields") for row in found}
+    assert told == {"Où?\n\nyes\n\n👍 no": [3, 3, 4], "one": None}
+
+
 def test_same_input_same_bytes_wherever_it_lies(run_stage: Any, put: Any, tmp_path: Path) -> None:
     for place in ("here", "there"):
         put(f"{place}/in/b.txt", "second")

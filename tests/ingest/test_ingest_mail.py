@@ -222,6 +222,7 @@ def test_a_mailbox_is_ingested_with_places_reasons_and_an_account_that_balances(
     assert set(documents) == {"About keys\n\nSee the file.", "About keys\n\nAlone."}
     assert documents["About keys\n\nSee the file."] == {
         "columns": {"attachments": 1, "from": "Ada <ada@example.org>"},
+        "fields": [len("About keys"), len("See the file.")],
         "file": "in/a.mbox",
         "line": 3,
     }
