@@ -81,7 +81,7 @@ def measure(
     return ctx.finish(Measures, metrics={**metrics, LINEAGE: lineage.figures(metrics["documents"])})
 
 
-@stage("select", version=3)
+@stage("select", version=4)
 def select(
     ctx: Context,
     config: SelectConfig,

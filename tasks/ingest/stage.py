@@ -7,7 +7,7 @@ from tasks.runtime.artifact import InputFiles, LabelledData, RawCorpus
 from tasks.runtime.stage import Context, stage
 
 
-@stage("ingest", version=3)
+@stage("ingest", version=4)
 def ingest_text(ctx: Context, config: TextConfig, files: InputFiles) -> RawCorpus:
     """Read text without labels into documents; what cannot be read is quarantined with file, line and reason."""
     from tasks.ingest.corpus import run
