@@ -17,8 +17,8 @@ from tasks.curation.rules.verdict import Measured
 from tasks.curation.texts import texts_of
 from tasks.dedup.bands import bands_of
 from tasks.dedup.scratch import Scratch
-from tasks.dedup.signatures import SignatureFile
-from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
+from tasks.dedup.signatures import SignatureFile, sliced_band_keys
+from tasks.dedup.walk import KEPT, Walked, find_near_duplicates, keys_of
 
 
 def drop_duplicates(
@@ -31,7 +31,10 @@ def drop_duplicates(
     wanted: NDArray[np.bool_],
     scratch: Scratch,
 ) -> None:
-    """One document of each text goes on the walk; when it is dropped there, so are its copies, but none of `wanted`."""
+    """One document of each text goes on the walk; when it is dropped there, so are its copies, but none of `wanted`.
+
+    What is wanted stays beside its twins, and what comes behind is compared with all of them.
+    """
     ledger = funnel.ledger
     order = order_of(config, measured, ledger.kept, wanted)
     keeper = np.arange(len(ledger.kept))
@@ -42,11 +45,12 @@ def drop_duplicates(
     figures: dict[str, Any] = {}
     near = config.near_duplicates
     if near:
-        walked, figures = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size, scratch)
+        words = measured["shingle_words"]
+        walked, figures = _near(near, documents, measures, words, leaders, wanted, shingle_size, scratch)
     ids = ledger.ids
 
     final = walked.matched[keeper]
-    is_near = ledger.kept & ~wanted & (final != KEPT)
+    is_near = ledger.kept & (final != KEPT)
     is_exact = ledger.kept & ~wanted & (final == KEPT) & (keeper != np.arange(len(keeper)))
     exact, near_rows = np.flatnonzero(is_exact), np.flatnonzero(is_near)
     ledger.drop(exact, "exact", reason="exact duplicate", matched=ids[keeper[exact]], jaccard=1.0)
@@ -73,8 +77,11 @@ def _near(
     measures: Path,
     words: NDArray[np.int64],
     leaders: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
     shingle_size: int,
     scratch: Scratch,
+    *,
+    only_with_wanted: bool = False,
 ) -> tuple[Walked, dict[str, Any]]:
     """The walk over `leaders`, in their order, and its figures."""
     signatures = SignatureFile(measures / SIGNATURES)
@@ -85,11 +92,13 @@ def _near(
         signatures,
         partial(texts_of, documents),
         scratch,
+        wanted=wanted,
         shape=shape,
         shingle_size=shingle_size,
         threshold=config.threshold,
         minimum_words=config.min_words,
         max_bucket=config.max_bucket,
+        only_with_wanted=only_with_wanted,
     )
     figures = {
         "bands": shape.bands,
