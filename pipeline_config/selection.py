@@ -72,10 +72,11 @@ class SelectConfig(Section):
 
     drop: tuple[DocumentId, ...] = ()
     """Documents to leave out whatever else holds, such as after a request to take them down: `doc:` and the id's 32
-    hexadecimal digits; or the path of a file with one a line, relative to the config file."""
+    hexadecimal digits; or the path of a file with one a line, relative to the config file. What has the same text
+    goes with them, and near-duplicates that stay are named."""
     keep: tuple[DocumentId, ...] = ()
     """Documents that no rule and no duplicate displaces, written likewise. What leaks a held-out text goes all the
-    same, and `drop` wins."""
+    same, and `drop` wins, also over other documents with the text of what it lists."""
     rules: tuple[RuleEntry, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()

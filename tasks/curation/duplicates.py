@@ -71,6 +71,30 @@ def drop_duplicates(
     funnel.add("near", is_near, **figures)
 
 
+def near_twins(
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    words: NDArray[np.int64],
+    shingle_size: int,
+    listed: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    scratch: Scratch,
+) -> list[tuple[int, int, float]]:
+    """Of documents `kept` (rows, ascending) those that are near one of `listed`, which were dropped: each with that one
+    and their Jaccard."""
+    near = config.near_duplicates or NearDuplicatesConfig(bands="auto")
+    signatures = SignatureFile(measures / SIGNATURES)
+    shape = bands_of(near, signatures.shape[1])
+    keys, sharing = keys_of(signatures, listed, shape, scratch), np.zeros(len(kept), bool)
+    for part, own in sliced_band_keys(signatures, kept, *shape):
+        sharing[part] = np.any([np.isin(mine, theirs) for mine, theirs in zip(own.T, keys, strict=True)], axis=0)
+    order, wanted = np.concatenate((listed, kept[sharing])), np.isin(np.arange(len(words)), listed)
+    walked, _ = _near(near, documents, measures, words, order, wanted, shingle_size, scratch, only_with_wanted=True)
+    found = np.flatnonzero(walked.matched != KEPT)
+    return list(zip(found.tolist(), walked.matched[found].tolist(), walked.jaccard[found].tolist(), strict=True))
+
+
 def _near(
     config: NearDuplicatesConfig,
     documents: Path,

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from flows.figures import main_figure
 from pipeline_config.clean import CleanConfig
 from pipeline_config.measure import MeasureConfig
 from pipeline_config.rule_presets import steps
 from pipeline_config.selection import SelectConfig
 from tasks.comparison.corpora import Place, movements
 from tasks.corpus.account import Account
-from tasks.corpus.document import document_id, reference
+from tasks.corpus.document import document_id, read_documents, reference
 from tasks.curation import what_if as what_if_module
 from tasks.curation.fate import tell_fate
 from tasks.curation.losses import FEW, losses
@@ -175,11 +176,52 @@ def test_listed_documents_stay_or_go(made: SimpleNamespace) -> None:
     assert found[of(12)] == found[of(15)] == ("dropped", "near"), "what is listed comes first in the order"
     assert found[of(16)] == ("dropped", "near"), "although it is longer (J = 91/105 with 13)"
     Account(**corpus.metrics["account"]).check()
-    assert corpus.metrics["listed"] == {"drop": {"listed": 2, "found": 2}, "keep": {"listed": 5, "found": 4}}
+    assert corpus.metrics["listed"] == {
+        "drop": {"listed": 2, "found": 2, "same_text": 0, "near": 0, "twins": []},
+        "keep": {"listed": 5, "found": 4},
+    }
     taken = sum(step["documents"] for step in corpus.metrics["steps"])
     assert taken == corpus.metrics["account"]["documents_dropped"]
     kept = fates(made.select({**BASE, "keep": [of(0)]}))
     assert kept[of(0)] == ("kept", "keep"), "no rule takes what is listed"
+
+
+def test_a_document_is_compared_with_every_listed_one(made: SimpleNamespace) -> None:
+    """12 and 13 are near one another and stay; 14 is near 12 alone (J = 86/106, with 13 81/111), 15 is its copy."""
+    corpus = made.select({**BASE, "keep": [of(12), of(13)]})
+    rows = {reference(row["id"]): row for row in pq.read_table(corpus.path / "ledger.parquet").to_pylist()}
+    assert [rows[of(at)]["step"] for at in (12, 13, 14, 15)] == ["keep", "keep", "near", "exact"]
+    assert {reference(rows[of(at)]["matched_id"]) for at in (14, 15)} == {of(12)}
+
+
+@pytest.mark.parametrize("near", [{"threshold": 0.8}, None], ids=str)
+def test_a_text_that_is_taken_down_does_not_come_in_by_a_copy(made: SimpleNamespace, near: dict[str, Any]) -> None:
+    """15 has the text of 12; of what is near 12 (13, 14, 16) that which stays is named, be it all."""
+    missing = "doc:" + "0" * 32
+    corpus = made.select({**BASE, "drop": [of(12), missing], "keep": [of(15)], "near_duplicates": near})
+    rows = {reference(row["id"]): row for row in pq.read_table(corpus.path / "ledger.parquet").to_pylist()}
+    assert rows[of(12)]["reason"] == "listed in select.drop"
+    copy = rows[of(15)]
+    assert (copy["decision"], copy["step"], reference(copy["matched_id"])) == ("dropped", "drop", of(12))
+    assert not any(LONG == text for text in read_documents(corpus.path / "documents")["text"].to_pylist())
+    listed, step = corpus.metrics["listed"]["drop"], corpus.metrics["steps"][0]
+    assert (step["step"], step["documents"], step["bytes"]) == ("drop", 2, 2 * len(LONG))
+    assert (listed["listed"], listed["found"], listed["same_text"]) == (2, 1, 1)
+    likes = {of(16): 96 / 100, of(13): 91 / 101, of(14): 86 / 106}
+    named = [of(16), of(14)] if near else list(likes)  # 14 is not near 16 (J = 86/110)
+    assert [rows[one]["decision"] for one in named] == ["kept"] * len(named)
+    assert listed["twins"] == [{"document": one, "like": of(12), "jaccard": likes[one]} for one in named]
+    assert listed["near"] == len(named)
+    card = (corpus.path / "card.md").read_text()
+    assert f"Kept documents that are near-duplicates of listed ones: {len(named)} (`{of(16)}`, " in card
+    assert main_figure(corpus).endswith(
+        f"; 1 of 2 ids in select.drop are of no document; {len(named)} near-duplicates of what select.drop lists stay "
+        "(see the card)"
+    )
+    folders = [one.path for one in (made.raw, made.clean, made.measures, corpus)]
+    told = tell_fate(of(15), *folders, seen_before=lambda _: (["pretrain/12ab"], ""))
+    assert told["lines"][-2] == f" select   dropped: same text as one listed in select.drop, {of(12)}"
+    assert told["seen_by"] == ["pretrain/12ab"]
 
 
 def test_the_fate_of_listed_documents(made: SimpleNamespace) -> None:

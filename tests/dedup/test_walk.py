@@ -225,9 +225,7 @@ def test_of_two_equally_near_texts_the_earlier_one_is_named_though_its_band_is_l
     matched, similarity = np.full(3, KEPT, np.int64), np.zeros(3)
     starts, sets = np.array([0, 2, 4]), np.arange(3)
     wanted = np.zeros(3, bool)
-    walked = kernels.walk(
-        slots, starts, values, offsets, sets, wanted, False, 0.5, members, held, matched, similarity
-    )
+    walked = kernels.walk(slots, starts, values, offsets, sets, wanted, False, 0.5, members, held, matched, similarity)
     assert walked == 2
     assert (matched.tolist(), similarity.tolist()) == ([KEPT, KEPT, 0], [0, 0, 0.5])
 

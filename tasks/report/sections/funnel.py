@@ -19,7 +19,7 @@ DUPLICATES = {
     "decontaminate": "Holds a text of the test or validation set: a model that had seen it would be judged too well.",
     "exact": "The same text as a document that was kept.",
     "near": "Nearly the same text as a document that was kept.",
-    "drop": "Listed in select.drop.",
+    "drop": "Listed in select.drop, or the same text as what is.",
     "repeated_passages": "Passages that stand word for word in another document, and texts that hold nothing else.",
 }
 
