@@ -93,8 +93,8 @@ class SelectConfig(Section):
     before all that came later (`measure.refit`)."""
     accept_losses: tuple[str, ...] = ()
     """Steps (a rule's name, `drop`, `decontaminate`, `exact`, `near`, `repeated_passages`) that may take more than half
-    of the documents or bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it
-    takes."""
+    of the documents or bytes, or more than 90 % of a source; what is cut counts as bytes. Any other that does stops
+    the stage, and says what it takes."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> SelectConfig:

@@ -293,8 +293,7 @@ def _cut_passages(config: SelectConfig, documents: Path, decided: Decided, out: 
     matched = [ids[taken.cuts[row][0].document].as_py() for row in emptied.tolist()]
     ledger.drop(emptied, "repeated_passages", reason="all of it stands in other documents", matched=matched)
     taken.cut[emptied] = 0
-    funnel.add("repeated_passages", taken.emptied, **figures)
-    funnel.steps[-1]["bytes"] += int(taken.cut.sum())
+    funnel.add("repeated_passages", taken.emptied, taken.cut, **figures)
     if not settings.report_only:
         found.write(out / "cuts.parquet", ids)
     return taken

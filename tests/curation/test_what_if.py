@@ -246,13 +246,14 @@ def test_the_fate_of_listed_documents(made: SimpleNamespace) -> None:
 # --- the guard ---
 
 
-def guard(taken: int, of_documents: int, *, size: int = 1, sources: str = "a") -> list[str]:
-    """The first `taken` documents fall; the first has `size` bytes, the others one; a letter a document's source."""
+def guard(taken: int, of_documents: int, *, size: int = 1, sources: str = "a", cut: int = 0) -> list[str]:
+    """The first `taken` documents fall, of others `cut` bytes; the first has `size` bytes, the others one; a letter a
+    document's source."""
     names = sorted(set(sources))
     codes = np.array([names.index(sources[at % len(sources)]) for at in range(of_documents)])
     sizes = np.ones(of_documents, np.int64)
     sizes[0] = size
-    return losses("rule", np.arange(of_documents) < taken, sizes, codes, names)
+    return losses("rule", np.arange(of_documents) < taken, sizes, codes, names, np.full(of_documents, cut))
 
 
 def test_the_guard_speaks_beyond_half_and_nine_tenths() -> None:
@@ -262,6 +263,11 @@ def test_the_guard_speaks_beyond_half_and_nine_tenths() -> None:
     assert guard(1, 40, size=40) == ["rule takes 40 of 79 bytes (51%)"]
     assert guard(18, 60, sources="a" * 20 + "b" * 40) == []
     assert guard(19, 60, sources="a" * 20 + "b" * 40) == ["rule takes 19 of the 20 documents of source 'a' (95%)"]
+    assert guard(20, 80, sources="ab", cut=1) == [
+        "rule takes 80 of 80 bytes (100%)",
+        "rule takes 40 of the 40 bytes of source 'a' (100%)",
+        "rule takes 40 of the 40 bytes of source 'b' (100%)",
+    ]
     assert guard(FEW - 1, FEW - 1) == [], "of a few documents a share says little"
     assert guard(FEW - 1, 60, sources="a" * (FEW - 1) + "b" * 41) == []
 
@@ -286,6 +292,30 @@ def test_a_step_that_takes_most_stops_the_stage_unless_it_is_accepted(
     with pytest.raises(StageFailed, match=r"exact takes 19 of the 20 documents of source 'tips' \(95%\)"):
         selected(rules=[])
     assert selected(rules=[], accept_losses=["exact"]).metrics["account"]["documents_kept"] == 21
+
+
+def test_what_is_cut_out_of_documents_that_stay_counts_for_the_guard(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+) -> None:
+    """Of a notice in 20 documents 19 go: 19·100 of 20·(100 + 1 + 40) bytes of words of 4 letters and a space."""
+    notice, own = " ".join(f"w{n:03}" for n in range(100)), [[f"{at:02}{n:02}" for n in range(8)] for at in range(20)]
+    texts = [f"{notice} {' '.join(words)}" for words in own]
+    cleaned = run_stage(clean, CleanConfig(edits=()), raw(("docs", texts), ("one", [sentence(1, 40)])))
+    measured = run_stage(measure, MeasureConfig(), cleaned, lid_model)
+    fields = {"rules": [], "near_duplicates": None, "repeated_passages": {"report_only": False}}
+
+    def selected(**more: Any) -> Any:
+        config = SelectConfig.model_validate({**fields, **more})
+        return run_stage(select, config, cleaned, measured, labels())
+
+    cut, whole = 19 * (len(notice) + 1), sum(map(len, texts)) + len(sentence(1, 40))
+    with pytest.raises(StageFailed, match=rf"repeated_passages takes {cut} of {whole} bytes \({cut / whole:.0%}\)"):
+        selected()
+    corpus = selected(accept_losses=["repeated_passages"])
+    assert corpus.metrics["account"]["bytes_cut"] == cut
+    assert main_figure(corpus) == f"kept 21 documents; {cut / 1000:.1f} kB cut as repeated passages"
+    reported = selected(repeated_passages={"report_only": True})
+    assert main_figure(reported) == "kept 21 documents"
 
 
 # --- what packing asks of the ledger ---

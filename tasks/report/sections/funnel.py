@@ -49,6 +49,7 @@ def build(material: Material) -> dict[str, Any]:
         "documents_left": documents,
         "bytes_left": size,
         "most": max(shown, key=lambda row: row["documents"], default=None),
+        "cut": corpus.metrics["account"]["bytes_cut"] if corpus else 0,
         "complete": corpus is not None,
         "samples": evidence(material, clean, corpus) if clean and corpus else [],
         "edited": _edited(raw, clean) if clean else [],
