@@ -47,7 +47,7 @@ from tasks.dedup.walk import keys_of
 from tasks.runtime.errors import RefusedInput
 
 NAMES = ["source", "language"]  # columns of few different texts
-SAMPLES = 10  # of each reason, for rules that drop nothing
+SAMPLES = 10  # of each reason, for rules that drop nothing, and of what is named in a line
 TWINS = 100  # near-duplicates of listed documents that are named
 
 
@@ -63,8 +63,8 @@ class Decided:
     fitted: tuple[Fitted, ...]
     decontamination: dict[str, int]
     listed: dict[str, dict[str, Any]]
-    """Of `keep` and `drop`, where they are given: ids listed, how many of them are documents (found) and, of `drop`, how
-    many others have the text of one of these (same_text)."""
+    """Of `keep` and `drop`, where they are given: ids `listed`, how many of them are documents (`found`) and, of
+    `drop`, how many others have the text of one of these (`same_text`)."""
     taken_down: NDArray[np.int64]
     """The documents that `drop` lists."""
 
@@ -207,6 +207,20 @@ def _apply_lists(
         gone = ~ledger.kept
         funnel.add("drop", gone)
     return masks["keep"] & ~gone, rows, listed
+
+
+def listed_told(name: str, listed: dict[str, Any]) -> str:
+    """What was found of the list `keep` or `drop`, in a line."""
+    missing, note = listed["listed"] - listed["found"], ""
+    if missing:
+        note += f"; {missing} are of no document that comes here"
+    if listed.get("same_text"):
+        note += f"; {listed['same_text']} other documents have the text of a listed one, and go as well"
+    if listed.get("near"):
+        names = ", ".join(twin["document"] for twin in listed["twins"][:SAMPLES])
+        more = ", …" if listed["near"] > SAMPLES else ""
+        note += f"; {listed['near']} kept documents are near-duplicates of listed ones ({names}{more})"
+    return f"select.{name}: {listed['listed']} ids{note}"
 
 
 def _told_twins(twins: list[tuple[int, int, float]], ledger: Ledger) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from tasks.curation.fate import tell_fate
 from tasks.curation.losses import FEW, losses
 from tasks.curation.stage import clean, measure, select
 from tasks.curation.what_if import WhatIf, what_if
-from tasks.runtime.errors import StageFailed
+from tasks.runtime.errors import RefusedInput, StageFailed
 
 WORDS = ["the", "of", "and", "to", "with", "bucket", "key", "policy", "role", "access", "log", "network", "rule", "is"]
 
@@ -157,6 +158,23 @@ def test_samples_take_every_step_in_turn(made: SimpleNamespace) -> None:
     assert found.moves["kept to dropped"]["by_step"]["word_count"] > 2
 
 
+def test_it_answers_up_to_the_passages_that_are_cut(made: SimpleNamespace) -> None:
+    """Of 13 all but a word stands in 12, of 15 all; 60 words of 10 and 11 are the same."""
+    cut = {"repeated_passages": {"min_words": 20, "report_only": False}}
+    whole = {**BASE, "near_duplicates": None, "exact_duplicates": False}
+    before, change = made.select({**whole, **cut}), {"rules": [{"kind": "word_count", "minimum": 40}]}
+    assert before.metrics["account"]["bytes_cut"] > 0
+    assert before.metrics["steps"][-1]["documents"] > 0
+    found, expected = (
+        asked(made, {**whole, **more, **change}, one, samples=len(DOCS))
+        for more, one in ((cut, before), ({}, made.select(whole)))
+    )
+    assert found == replace(expected, left_out=["repeated_passages"])
+    assert found.moves["kept to dropped"]["documents"] > 0
+    with pytest.raises(RefusedInput, match=r"repeated_passages looks into texts"):
+        asked(made, whole, before, samples=1)
+
+
 # --- lists ---
 
 
@@ -203,7 +221,7 @@ def test_a_text_that_is_taken_down_does_not_come_in_by_a_copy(made: SimpleNamesp
     assert rows[of(12)]["reason"] == "listed in select.drop"
     copy = rows[of(15)]
     assert (copy["decision"], copy["step"], reference(copy["matched_id"])) == ("dropped", "drop", of(12))
-    assert not any(LONG == text for text in read_documents(corpus.path / "documents")["text"].to_pylist())
+    assert not any(text == LONG for text in read_documents(corpus.path / "documents")["text"].to_pylist())
     listed, step = corpus.metrics["listed"]["drop"], corpus.metrics["steps"][0]
     assert (step["step"], step["documents"], step["bytes"]) == ("drop", 2, 2 * len(LONG))
     assert (listed["listed"], listed["found"], listed["same_text"]) == (2, 1, 1)
