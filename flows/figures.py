@@ -85,4 +85,12 @@ def _selected(metrics: dict[str, Any]) -> str:
     taken = {step["step"]: step["documents"] for step in metrics["steps"] if not step.get("report_only")}
     most = sorted((name for name in taken if taken[name]), key=lambda name: -taken[name])[:4]
     words = ", ".join(f"−{count(taken[name])} {name}" for name in most)
-    return f"kept {count(metrics['account']['documents_kept'])} documents" + (f" ({words})" if words else "")
+    told = f"kept {count(metrics['account']['documents_kept'])} documents" + (f" ({words})" if words else "")
+    if cut := metrics["account"]["bytes_cut"]:
+        told += f"; {size(cut)} cut as repeated passages"
+    for name, listed in metrics.get("listed", {}).items():
+        if missing := listed["listed"] - listed["found"]:
+            told += f"; {count(missing)} of {count(listed['listed'])} ids in select.{name} are of no document"
+        if listed.get("near"):
+            told += f"; {count(listed['near'])} near-duplicates of what select.{name} lists stay (see the card)"
+    return told

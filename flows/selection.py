@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline_config.load import explain
+from pipeline_config.load import ConfigError, explain, read_lists
 from pipeline_config.rule_presets import Step
 from pipeline_config.rules import DomainRules, PresetRules
 from pipeline_config.selection import SelectConfig
@@ -84,9 +84,11 @@ def newest(file: Path) -> Selected:
 
 
 def changed(
-    config: SelectConfig, rules: Sequence[Step], changes: Sequence[str]
+    config: SelectConfig, rules: Sequence[Step], changes: Sequence[str], folder: Path
 ) -> tuple[SelectConfig, tuple[Step, ...], list[Difference]]:
     """Config and rules with `NAME.field=value` applied; NAME is a step or a setting of select. Also what differs.
+
+    A list of documents may be a file, its path relative to `folder`, as in the config file that lies there.
 
     Raises:
         RefusedInput: there is no such step or setting, or the value is not one.
@@ -119,7 +121,10 @@ def changed(
         here[last] = value
     origins: dict[Any, str] = {(name,): "command line" for name in SelectConfig.model_fields}
     try:
+        read_lists({"select": values}, folder)
         result = SelectConfig.model_validate({**values, "rules": [values["rules"][step.name] for step in rules]})
+    except ConfigError as error:
+        raise RefusedInput(str(error)) from None
     except ValidationError as error:
         raise RefusedInput(_by_name(explain(error, origins, SelectConfig), rules)) from None
     judging = tuple(

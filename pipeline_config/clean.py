@@ -105,7 +105,8 @@ class RepeatedLinesConfig(EditSection):
     """Only among so many first and so many last lines of a document that are not empty; 0: anywhere."""
     keep: Literal["first", "none"] = "first"
     """`first`: one document keeps its first occurrence, that whose text (as it comes to this edit) has the lowest hash,
-    whatever the order; documents with one and the same text all keep theirs. `none`: every occurrence goes."""
+    whatever the order; documents with one and the same text all keep theirs. Where `select` drops that document, the
+    line goes with it, and no other has it any more. `none`: every occurrence goes."""
     max_share: float = Field(default=0.5, gt=0, le=1)
     """A document of which more than this share of bytes would go stays as it is."""
     report_only: bool = True

@@ -33,7 +33,7 @@ def load(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
     values, origins = read(file)
     for override in overrides:
         apply_override(values, origins, override)
-    _read_lists(values, file.parent)
+    read_lists(values, file.parent)
     try:
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
@@ -43,7 +43,7 @@ def load(file: Path, overrides: Sequence[str] = ()) -> PipelineConfig:
 def read(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
     """Return the values of a file on top of its preset, and for every place in them where it was written."""
     values, origins = _parse(file)
-    _read_lists(values, file.parent)
+    read_lists(values, file.parent)
     name = values.pop("preset", None)
     if name is None:
         return values, origins
@@ -56,7 +56,7 @@ def read(file: Path) -> tuple[dict[str, Any], dict[Place, str]]:
     return _merged(base, values), {**base_origins, **origins}
 
 
-def _read_lists(values: dict[str, Any], folder: Path) -> None:
+def read_lists(values: dict[str, Any], folder: Path) -> None:
     """Put the ids of a file in the place of its name, where a list of documents may be a file."""
     select = values.get("select")
     if not isinstance(select, dict):

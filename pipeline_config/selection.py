@@ -76,10 +76,11 @@ class SelectConfig(Section):
 
     drop: tuple[DocumentId, ...] = ()
     """Documents to leave out whatever else holds, such as after a request to take them down: `doc:` and the id's 32
-    hexadecimal digits; or the path of a file with one a line, relative to the config file."""
+    hexadecimal digits; or the path of a file with one a line, relative to the config file. What has the same text
+    goes with them, and near-duplicates that stay are named."""
     keep: tuple[DocumentId, ...] = ()
     """Documents that no rule and no duplicate displaces, written likewise. What leaks a held-out text goes all the
-    same, and `drop` wins."""
+    same, and `drop` wins, also over other documents with the text of what it lists."""
     rules: tuple[RuleEntry, ...] = DOMAIN
     """Each judges every document; the first in this order that drops one is its reason."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()
@@ -96,8 +97,8 @@ class SelectConfig(Section):
     before all that came later (`measure.refit`)."""
     accept_losses: tuple[str, ...] = ()
     """Steps (a rule's name, `drop`, `decontaminate`, `exact`, `near`, `repeated_passages`) that may take more than half
-    of the documents or bytes, or more than 90 % of a source. Any other that does stops the stage, and says what it
-    takes."""
+    of the documents or bytes, or more than 90 % of a source; what is cut counts as bytes. Any other that does stops
+    the stage, and says what it takes."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> SelectConfig:

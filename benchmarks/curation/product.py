@@ -53,6 +53,7 @@ def near_duplicates(documents: Path, out: Path) -> None:
             np.concatenate(signatures),
             read,
             scratch,
+            wanted=np.zeros(sum(map(len, words)), bool),
             shape=Bands(BANDS, ROWS),
             shingle_size=SHINGLE,
             threshold=THRESHOLD,

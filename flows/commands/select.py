@@ -6,6 +6,7 @@ in its column `right`, --read gives each step's precision. card tells sources, l
 
 textmill select what-if word_count.minimum=10
 textmill select what-if near.threshold=0.7 exact=false --json
+textmill select what-if drop=taken-down.txt
 textmill select audit --n 200 --out sample.csv
 textmill select audit --read sample.csv
 textmill select card
@@ -78,7 +79,7 @@ def _what_if(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     if not given.overrides:
         raise RefusedInput("what-if what? Expected NAME.field=value, such as word_count.minimum=10.")
     selected = newest(given.file)
-    config, rules, changes = changed(selected.config, selected.rules, given.overrides)
+    config, rules, changes = changed(selected.config, selected.rules, given.overrides, given.file.parent)
     made = selected.clean, selected.measures, selected.labels, selected.corpus, selected.benchmarks
     with TemporaryDirectory() as scratch:
         found = what_if(config, rules, *made, Path(scratch), samples=examples)
@@ -90,11 +91,12 @@ def _what_if(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
         "samples": {move: [vars(one) for one in shown] for move, shown in found.samples.items()},
     }
     lines = [f"against select/{selected.corpus.fingerprint[:10]}, made {_minute(selected)}"]
-    lines += [f"  {change.key}  {change.a} → {change.b}" for change in changes]
+    lines += [f"  {change.key}  {_brief(str(change.a))} → {_brief(str(change.b))}" for change in changes]
     return report, [*lines, "", *_told(found)]
 
 
 def _told(found: WhatIf) -> Iterator[str]:
+    from tasks.curation.selection import listed_told
     from tasks.runtime.units import count, size
 
     before, after = found.kept["before"], found.kept["after"]
@@ -124,6 +126,10 @@ def _told(found: WhatIf) -> Iterator[str]:
             yield f" {one.document[:16]}  {one.source}  {one.step}: {one.reason}{twin}{value}"
             yield f"   “{_brief(one.excerpt)}”"
     yield ""
+    for name, listed in found.listed.items():
+        yield listed_told(name, listed)
+    if found.left_out:
+        yield f"Left out, before and after: {', '.join(found.left_out)}, behind these steps. Texts count uncut."
     if found.losses:
         yield f"A run would stop: {'; '.join(found.losses)} (select.accept_losses)."
     yield "Nothing was measured, trained or changed: measures, models, signatures and thresholds fitted to the domain"

@@ -17,8 +17,8 @@ from tasks.curation.rules.verdict import Measured
 from tasks.curation.texts import texts_of
 from tasks.dedup.bands import bands_of
 from tasks.dedup.scratch import Scratch
-from tasks.dedup.signatures import SignatureFile
-from tasks.dedup.walk import KEPT, Walked, find_near_duplicates
+from tasks.dedup.signatures import SignatureFile, sliced_band_keys
+from tasks.dedup.walk import KEPT, Walked, find_near_duplicates, keys_of
 
 
 def drop_duplicates(
@@ -31,7 +31,10 @@ def drop_duplicates(
     wanted: NDArray[np.bool_],
     scratch: Scratch,
 ) -> None:
-    """One document of each text goes on the walk; when it is dropped there, so are its copies, but none of `wanted`."""
+    """One document of each text goes on the walk; when it is dropped there, so are its copies, but none of `wanted`.
+
+    What is wanted stays beside its twins, and what comes behind is compared with all of them.
+    """
     ledger = funnel.ledger
     order = order_of(config, measured, ledger.kept, wanted)
     keeper = np.arange(len(ledger.kept))
@@ -42,11 +45,12 @@ def drop_duplicates(
     figures: dict[str, Any] = {}
     near = config.near_duplicates
     if near:
-        walked, figures = _near(near, documents, measures, measured["shingle_words"], leaders, shingle_size, scratch)
+        words = measured["shingle_words"]
+        walked, figures = _near(near, documents, measures, words, leaders, wanted, shingle_size, scratch)
     ids = ledger.ids
 
     final = walked.matched[keeper]
-    is_near = ledger.kept & ~wanted & (final != KEPT)
+    is_near = ledger.kept & (final != KEPT)
     is_exact = ledger.kept & ~wanted & (final == KEPT) & (keeper != np.arange(len(keeper)))
     exact, near_rows = np.flatnonzero(is_exact), np.flatnonzero(is_near)
     ledger.drop(exact, "exact", reason="exact duplicate", matched=ids[keeper[exact]], jaccard=1.0)
@@ -67,14 +71,41 @@ def drop_duplicates(
     funnel.add("near", is_near, **figures)
 
 
+def near_twins(
+    config: SelectConfig,
+    documents: Path,
+    measures: Path,
+    words: NDArray[np.int64],
+    shingle_size: int,
+    listed: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    scratch: Scratch,
+) -> list[tuple[int, int, float]]:
+    """Of documents `kept` (rows, ascending) those that are near one of `listed`, which were dropped: each with that one
+    and their Jaccard."""
+    near = config.near_duplicates or NearDuplicatesConfig(bands="auto")
+    signatures = SignatureFile(measures / SIGNATURES)
+    shape = bands_of(near, signatures.shape[1])
+    keys, sharing = keys_of(signatures, listed, shape, scratch), np.zeros(len(kept), bool)
+    for part, own in sliced_band_keys(signatures, kept, *shape):
+        sharing[part] = np.any([np.isin(mine, theirs) for mine, theirs in zip(own.T, keys, strict=True)], axis=0)
+    order, wanted = np.concatenate((listed, kept[sharing])), np.isin(np.arange(len(words)), listed)
+    walked, _ = _near(near, documents, measures, words, order, wanted, shingle_size, scratch, only_with_wanted=True)
+    found = np.flatnonzero(walked.matched != KEPT)
+    return list(zip(found.tolist(), walked.matched[found].tolist(), walked.jaccard[found].tolist(), strict=True))
+
+
 def _near(
     config: NearDuplicatesConfig,
     documents: Path,
     measures: Path,
     words: NDArray[np.int64],
     leaders: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
     shingle_size: int,
     scratch: Scratch,
+    *,
+    only_with_wanted: bool = False,
 ) -> tuple[Walked, dict[str, Any]]:
     """The walk over `leaders`, in their order, and its figures."""
     signatures = SignatureFile(measures / SIGNATURES)
@@ -85,11 +116,13 @@ def _near(
         signatures,
         partial(texts_of, documents),
         scratch,
+        wanted=wanted,
         shape=shape,
         shingle_size=shingle_size,
         threshold=config.threshold,
         minimum_words=config.min_words,
         max_bucket=config.max_bucket,
+        only_with_wanted=only_with_wanted,
     )
     figures = {
         "bands": shape.bands,

@@ -305,7 +305,7 @@ def _dropped(ledger: dict[str, Any]) -> str:
         twin = reference(ledger["matched_id"])
         return f"near-duplicate of {twin} (Jaccard {ledger['jaccard']:.2f}, threshold {ledger['threshold']:.2f})"
     if ledger["step"] == "drop":
-        return str(ledger["reason"])
+        return str(ledger["reason"]) + (f", {reference(ledger['matched_id'])}" if ledger["matched_id"] else "")
     if ledger["step"] == "exact":
         return f"exact duplicate of {reference(ledger['matched_id'])}"
     what = f"{ledger['reason']} ({_number(ledger['value'])}, threshold {_number(ledger['threshold'])})"

@@ -29,10 +29,11 @@ class Funnel:
     losses: dict[str, list[str]] = field(default_factory=dict)
     """By step that is not accepted."""
 
-    def add(self, step: str, dropped: NDArray[np.bool_], **more: Any) -> None:
-        figures = {"documents": int(dropped.sum()), "bytes": int(self.sizes[dropped].sum())}
-        self.steps.append({"step": step, **figures, **more})
-        found = losses(step, dropped, self.sizes, self.sources, self.names)
+    def add(self, step: str, dropped: NDArray[np.bool_], cut: NDArray[np.int64] | int = 0, **more: Any) -> None:
+        """`cut`: (N,) bytes that the step cuts out of documents that stay."""
+        size = int(self.sizes[dropped].sum() + np.sum(cut))
+        self.steps.append({"step": step, "documents": int(dropped.sum()), "bytes": size, **more})
+        found = losses(step, dropped, self.sizes, self.sources, self.names, cut)
         if found and step not in self.accepted:
             self.losses[step] = found
 

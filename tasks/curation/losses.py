@@ -11,23 +11,32 @@ from tasks.corpus.guarded import FEW, MOST, MOST_OF_A_SOURCE
 
 
 def losses(
-    step: str, dropped: NDArray[np.bool_], sizes: NDArray[np.int64], sources: NDArray[np.int64], names: list[str]
+    step: str,
+    dropped: NDArray[np.bool_],
+    sizes: NDArray[np.int64],
+    sources: NDArray[np.int64],
+    names: list[str],
+    cut: NDArray[np.int64] | int = 0,
 ) -> list[str]:
-    """What a step takes too much of, a phrase each; `sources` (N,) are indices into `names`, `sizes` (N,) bytes."""
-    found = []
-    for what, taken, whole in (
-        ("documents", int(dropped.sum()), len(dropped)),
-        ("bytes", int(sizes[dropped].sum()), int(sizes.sum())),
+    """What a step takes too much of, a phrase each; `sources` (N,) are indices into `names`, `sizes` (N,) bytes, `cut`
+    (N,) those that it cuts out of documents that stay."""
+    found, by_source = [], []
+    many = np.bincount(sources, minlength=len(names)) >= FEW
+    for what, taken, came in (
+        ("documents", dropped, np.ones(len(dropped))),
+        ("bytes", np.where(dropped, sizes, cut), sizes),
     ):
-        if len(dropped) >= FEW and taken > MOST * whole:
-            found.append(f"{step} takes {taken} of {whole} {what} ({taken / whole:.0%})")
-    all_of, taken_of = (np.bincount(codes, minlength=len(names)) for codes in (sources, sources[dropped]))
-    found += [
-        f"{step} takes {taken} of the {whole} documents of source {name!r} ({taken / whole:.0%})"
-        for name, taken, whole in zip(names, taken_of.tolist(), all_of.tolist(), strict=True)
-        if whole >= FEW and taken > MOST_OF_A_SOURCE * whole
-    ]
-    return found
+        lost, whole = int(taken.sum()), int(came.sum())
+        if len(dropped) >= FEW and lost > MOST * whole:
+            found.append(f"{step} takes {lost} of {whole} {what} ({lost / whole:.0%})")
+        if what == "documents" or np.any(cut):
+            lost_of, whole_of = (np.bincount(sources, column, len(names)) for column in (taken, came))
+            by_source += [
+                f"{step} takes {lost_of[at]:.0f} of the {whole_of[at]:.0f} {what} of source {names[at]!r} "
+                f"({lost_of[at] / whole_of[at]:.0%})"
+                for at in np.flatnonzero(many & (lost_of > MOST_OF_A_SOURCE * whole_of))
+            ]
+    return found + by_source
 
 
 def complaint(found: Collection[str], steps: Collection[str]) -> str:

@@ -29,7 +29,7 @@ from tasks.corpus.document import (
 from tasks.curation.bounds import bounds
 from tasks.curation.decontamination import Before, HeldOutTexts, decontaminate
 from tasks.curation.domain import Fitted, cost, fit, write_rules
-from tasks.curation.duplicates import drop_duplicates, order_of
+from tasks.curation.duplicates import drop_duplicates, near_twins, order_of
 from tasks.curation.funnel import Funnel
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
@@ -47,7 +47,8 @@ from tasks.dedup.walk import keys_of
 from tasks.runtime.errors import RefusedInput
 
 NAMES = ["source", "language"]  # columns of few different texts
-SAMPLES = 10  # of each reason, for rules that drop nothing
+SAMPLES = 10  # of each reason, for rules that drop nothing, and of what is named in a line
+TWINS = 100  # near-duplicates of listed documents that are named
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ class Decided:
     """What judged, thresholds as fitted."""
     fitted: tuple[Fitted, ...]
     decontamination: dict[str, int]
-    listed: dict[str, dict[str, int]]
-    """Of `keep` and `drop`, where they are given: ids listed, and how many of them are documents."""
+    listed: dict[str, dict[str, Any]]
+    """Of `keep` and `drop`, where they are given: ids `listed`, how many of them are documents (`found`) and, of
+    `drop`, how many others have the text of one of these (`same_text`)."""
+    taken_down: NDArray[np.int64]
+    """The documents that `drop` lists."""
 
 
 def run(
@@ -91,7 +95,12 @@ def run(
     funnel.check()
     write_rules(decided.rules, out)
     with Scratch(out, index_memory) as scratch:
-        ledger.group(_components(config, measures, np.flatnonzero(ledger.kept), scratch))
+        kept, taken_down = np.flatnonzero(ledger.kept), decided.taken_down
+        ledger.group(_components(config, measures, kept, scratch))
+        if len(taken_down):
+            words = decided.measured["shingle_words"]
+            twins = near_twins(config, documents, measures, words, shingle_size, taken_down, kept, scratch)
+            decided.listed["drop"] |= _told_twins(twins, ledger)
     ledger.write(out / "ledger.parquet")
     account = _account(ledger.kept, funnel.sizes, passages.cut)
     write_sorted(out / "documents", _kept(documents, ledger.kept, passages), account.bytes_kept)
@@ -137,7 +146,7 @@ def decide(
     places, names = sources.indices.to_numpy(), sources.dictionary.to_pylist()
     funnel = Funnel(ledger, measured["bytes"], places, names, config.accept_losses)
 
-    wanted, listed = _apply_lists(config, ids, funnel)
+    wanted, taken_down, listed = _apply_lists(config, documents, funnel)
     good = statistics(training)
     fitted: tuple[Fitted, ...] = ()
     if rules is None:
@@ -151,7 +160,7 @@ def decide(
     if guarded:
         funnel.check()
     ledger.keep(np.flatnonzero(wanted & ledger.kept), "keep", reason="listed in select.keep")
-    return Decided(ledger, funnel, measured, wanted, rules, fitted, decontaminated, listed)
+    return Decided(ledger, funnel, measured, wanted, rules, fitted, decontaminated, listed, taken_down)
 
 
 def _components(config: SelectConfig, measures: Path, kept: NDArray[np.int64], scratch: Scratch) -> NDArray[np.int64]:
@@ -172,19 +181,56 @@ def check_bands(config: SelectConfig, permutations: int) -> None:
 
 
 def _apply_lists(
-    config: SelectConfig, ids: pa.Array, funnel: Funnel
-) -> tuple[NDArray[np.bool_], dict[str, dict[str, int]]]:
-    """Drop what `drop` lists; return which documents `keep` does (N,), and what was found of both lists."""
-    masks, listed = {}, {}
+    config: SelectConfig, documents: Path, funnel: Funnel
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], dict[str, dict[str, Any]]]:
+    """Drop what `drop` lists, and what has the same text: one copy would come in for another.
+
+    Returns which documents `keep` lists (N,), those that `drop` does, and what was found of both lists.
+    """
+    ledger = funnel.ledger
+    ids, listed = ledger.id_column, {}
+    masks: dict[str, NDArray[np.bool_]] = {}
     for name, given in (("drop", config.drop), ("keep", config.keep)):
         values = pa.array([bytes.fromhex(one.removeprefix("doc:")) for one in dict.fromkeys(given)], pa.binary(16))
         masks[name] = pc.is_in(ids, value_set=values).to_numpy(zero_copy_only=False)
         if given:
             listed[name] = {"listed": len(values), "found": int(masks[name].sum())}
+    rows, gone = np.flatnonzero(masks["drop"]), masks["drop"]
     if config.drop:
-        funnel.ledger.drop(np.flatnonzero(masks["drop"]), "drop", reason="listed in select.drop")
-        funnel.add("drop", masks["drop"])
-    return masks["keep"] & ~masks["drop"], listed
+        ledger.drop(rows, "drop", reason="listed in select.drop")
+        texts = read_documents(documents, ["text_digest"])["text_digest"].combine_chunks()
+        copied = pc.index_in(texts, value_set=texts.take(pa.array(rows)))
+        copies = np.flatnonzero(copied.is_valid().to_numpy(zero_copy_only=False) & ~gone)
+        originals = rows[copied.take(pa.array(copies)).to_numpy()]
+        ledger.drop(copies, "drop", reason="same text as one listed in select.drop", matched=ledger.ids[originals])
+        listed["drop"]["same_text"] = len(copies)
+        gone = ~ledger.kept
+        funnel.add("drop", gone)
+    return masks["keep"] & ~gone, rows, listed
+
+
+def listed_told(name: str, listed: dict[str, Any]) -> str:
+    """What was found of the list `keep` or `drop`, in a line."""
+    missing, note = listed["listed"] - listed["found"], ""
+    if missing:
+        note += f"; {missing} are of no document that comes here"
+    if listed.get("same_text"):
+        note += f"; {listed['same_text']} other documents have the text of a listed one, and go as well"
+    if listed.get("near"):
+        names = ", ".join(twin["document"] for twin in listed["twins"][:SAMPLES])
+        more = ", …" if listed["near"] > SAMPLES else ""
+        note += f"; {listed['near']} kept documents are near-duplicates of listed ones ({names}{more})"
+    return f"select.{name}: {listed['listed']} ids{note}"
+
+
+def _told_twins(twins: list[tuple[int, int, float]], ledger: Ledger) -> dict[str, Any]:
+    """How many kept documents are near what `drop` lists, and some of them, the most alike first."""
+    most = sorted(twins, key=lambda twin: (-twin[2], twin[0]))[:TWINS]
+    named = [
+        {"document": ledger.reference(row), "like": ledger.reference(other), "jaccard": jaccard}
+        for row, other, jaccard in most
+    ]
+    return {"near": len(twins), "twins": named}
 
 
 def _apply_rules(
@@ -261,8 +307,7 @@ def _cut_passages(config: SelectConfig, documents: Path, decided: Decided, out: 
     matched = [ids[taken.cuts[row][0].document].as_py() for row in emptied.tolist()]
     ledger.drop(emptied, "repeated_passages", reason="all of it stands in other documents", matched=matched)
     taken.cut[emptied] = 0
-    funnel.add("repeated_passages", taken.emptied, **figures)
-    funnel.steps[-1]["bytes"] += int(taken.cut.sum())
+    funnel.add("repeated_passages", taken.emptied, taken.cut, **figures)
     if not settings.report_only:
         found.write(out / "cuts.parquet", ids)
     return taken

@@ -96,7 +96,7 @@ def select(
     """
     from tasks.curation.decontamination import HeldOutTexts, training_texts
     from tasks.curation.reported import reported
-    from tasks.curation.selection import check_bands, run
+    from tasks.curation.selection import check_bands, listed_told, run
 
     measured = MeasureConfig.model_validate(measures.config)
     signature = measured.signature
@@ -118,9 +118,7 @@ def select(
         metrics[LINEAGE] = lineage
     account = metrics["account"]
     for name, listed in metrics.get("listed", {}).items():
-        missing = listed["listed"] - listed["found"]
-        note = f"; {missing} are of no document that comes here" if missing else ""
-        ctx.say(f"select.{name}: {listed['listed']} ids{note}")
+        ctx.say(listed_told(name, listed))
     for step in metrics["steps"]:
         alone = f"; alone it would drop {step['alone']['documents']}" if "alone" in step else ""
         if step.get("labelled"):

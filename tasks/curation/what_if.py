@@ -2,6 +2,7 @@
 
 Rules read the measures, and duplicates are walked anew over the stored signatures; texts are read only where something
 new is to be compared. What leaked a held-out text in the ledger leaks again, unless `decontaminate` itself is changed.
+Repeated passages, which come last, are left out of the answer: a document of which they left nothing counts as kept.
 Nothing is measured, trained, fitted or written, so the answer is what `select` would do.
 """
 
@@ -27,6 +28,7 @@ from tasks.runtime.errors import RefusedInput
 
 MOVES = ("kept to dropped", "dropped to kept", "dropped by another step")
 EXCERPT = 400
+PASSAGES = "repeated_passages"
 INDEX_MEMORY = 1 << 30
 """Bytes that the index of near-duplicates takes before it goes on in files."""
 
@@ -60,6 +62,10 @@ class WhatIf:
     """By move, those with the lowest ids of each step in turn."""
     losses: list[str]
     """What would stop a run with these settings (`accept_losses`)."""
+    listed: dict[str, dict[str, Any]]
+    """What is found of the lists `keep` and `drop`, where they are given."""
+    left_out: list[str]
+    """Steps that take something in a run and that nothing here counts, before or after."""
 
 
 def what_if(
@@ -79,12 +85,13 @@ def what_if(
     `rules` judge, as they are, in place of those of the config; `scratch` is an empty folder.
 
     Raises:
-        RefusedInput: the bands do not fit the signatures, or a source is named that is none.
+        RefusedInput: the bands do not fit the signatures, a source is named that is none, or repeated passages are
+            changed.
     """
     old, signature = SelectConfig.model_validate(corpus.config), measures.config["signature"]
     check_bands(config, signature["permutations"])
     passages = config.repeated_passages
-    if passages and (passages != old.repeated_passages or not passages.report_only):
+    if passages != old.repeated_passages:
         raise RefusedInput(
             "select.repeated_passages looks into texts, what-if answers for steps that take whole documents. For its "
             "cost and samples: textmill run --until select select.repeated_passages.report_only=true"
@@ -113,8 +120,9 @@ def what_if(
         guarded=False,
     )
     after, sizes = decided.ledger.table(), decided.funnel.sizes
-    was, will = (np.array(table["decision"].to_pylist()) == "kept" for table in (before, after))
     one, other = (np.array(table["step"].to_pylist(), object) for table in (before, after))
+    was, will = (np.array(table["decision"].to_pylist()) == "kept" for table in (before, after))
+    was |= one == PASSAGES
     masks = dict(zip(MOVES, (was & ~will, ~was & will, ~was & ~will & (one != other)), strict=True))
     moves, shown = {}, {}
     for move, mask in masks.items():
@@ -145,6 +153,8 @@ def what_if(
         moves=moves,
         samples=shown,
         losses=[phrase for found in decided.funnel.losses.values() for phrase in found],
+        listed=decided.listed,
+        left_out=[PASSAGES] if passages and not passages.report_only else [],
     )
 
 
@@ -163,7 +173,7 @@ def _some(mask: NDArray[np.bool_], by: NDArray[np.object_], most: int) -> NDArra
 
 
 def _steps(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    earlier, later = ({row["step"]: row for row in rows} for rows in (before, after))
+    earlier, later = ({row["step"]: row for row in rows if row["step"] != PASSAGES} for rows in (before, after))
 
     def side(row: dict[str, Any] | None, key: str) -> dict[str, int] | None:
         figures = row.get(key) if row and key else row

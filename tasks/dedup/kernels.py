@@ -222,18 +222,19 @@ def common(one, other, needed):  # type: ignore[no-untyped-def]  # numba infers 
 
 
 @compiled
-def walk(slots, starts, values, offsets, sets, threshold, members, held, matched, jaccard):  # type: ignore[no-untyped-def]  # numba infers the types
+def walk(slots, starts, values, offsets, sets, wanted, only, threshold, members, held, matched, jaccard):  # type: ignore[no-untyped-def]  # numba infers the types
     """Greedy keep over documents 0 … M − 1 in their order; returns how many pairs were verified.
 
     `slots` (M, bands) are the buckets that a document lies in, or −1. Document d has the set `values[offsets[s]:
     offsets[s + 1]]`, s = `sets[d]`. Kept documents enter `members[starts[b]:starts[b] + held[b]]` of their buckets b.
+    `wanted` (M,) ones do so uncompared, and with `only` no others do.
     """
     seen = np.full(len(slots), -1, np.int32)  # the last document that this one was a candidate of
     verified = 0
     for document in range(len(slots)):
         mine = values[offsets[sets[document]] : offsets[sets[document] + 1]]
         best, twin = threshold, -1
-        for bucket in slots[document]:
+        for bucket in slots[document, : 0 if wanted[document] else slots.shape[1]]:
             if bucket < 0:
                 continue
             for place in range(starts[bucket], starts[bucket] + held[bucket]):
@@ -252,6 +253,7 @@ def walk(slots, starts, values, offsets, sets, threshold, members, held, matched
                     best, twin = score, other
         if twin >= 0:
             matched[document], jaccard[document] = twin, best
+        if twin >= 0 or (only and not wanted[document]):
             continue
         for bucket in slots[document]:
             if bucket >= 0:

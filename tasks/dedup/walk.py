@@ -3,6 +3,7 @@
 Documents are taken in a given order. One is dropped iff a document *kept* before it shares a band with it and their
 exact Jaccard reaches the threshold; it names the kept one with the highest (the earlier one on a tie). So every dropped
 document has a kept twin: closing over chains of duplicates, as clustering does, would drop documents that have none.
+Wanted documents are kept whatever they repeat, and those behind them are compared with each of them.
 
 Texts under `minimum_words` have a rule of their own, since one changed word already makes such texts different: they
 are duplicates only of texts with the same words in the same order; texts without a word are never duplicates.
@@ -75,15 +76,18 @@ def find_near_duplicates(
     read: Read,
     scratch: Scratch,
     *,
+    wanted: NDArray[np.bool_],
     shape: Bands,
     shingle_size: int,
     threshold: float,
     minimum_words: int,
     max_bucket: int,
+    only_with_wanted: bool = False,
 ) -> Walked:
     """Walk over documents `order` (a permutation of a part of 0 … N − 1).
 
-    `words` (N,) are counted as by `hash_words`; `signatures` are (N, K).
+    `words` (N,) are counted as by `hash_words`; `signatures` are (N, K); `wanted` (N,) ones are kept. With
+    `only_with_wanted` those come first in the order, and the others are compared with them alone.
     """
     long = words[order] >= minimum_words
     short = _of_equal_signatures(order[~long & (words[order] > 0)], signatures, scratch)
@@ -97,7 +101,9 @@ def find_near_duplicates(
 
     walked = Walked(np.full(len(words), KEPT, np.int64), np.zeros(len(words)), candidates=len(rows))
     _, first, inverse = np.unique(sets.whole[np.searchsorted(rows, short)], return_index=True, return_inverse=True)
-    again = short[first[inverse]] != short
+    again = (short[first[inverse]] != short) & ~wanted[short]
+    if only_with_wanted:
+        again &= wanted[short[first[inverse]]]
     walked.matched[short[again]], walked.jaccard[short[again]] = short[first[inverse]][again], 1.0
 
     starts = np.concatenate(([0], np.cumsum(buckets.counts)))
@@ -105,7 +111,18 @@ def find_near_duplicates(
     members = scratch.array(int(starts[-1]), np.int32)
     similarity, place = np.zeros(len(order)), np.searchsorted(rows, order)
     walked.verified = kernels.walk(
-        slots, starts, sets.values, sets.offsets, place, threshold, members, held, matched, similarity
+        slots,
+        starts,
+        sets.values,
+        sets.offsets,
+        place,
+        wanted[order],
+        only_with_wanted,
+        threshold,
+        members,
+        held,
+        matched,
+        similarity,
     )
     dropped = matched != KEPT
     walked.matched[order[dropped]] = order[matched[dropped]]

@@ -278,7 +278,14 @@ def _takedown(facts: Mapping[str, Any]) -> Iterator[str]:
     yield "what is made from it. `textmill show doc:ID` then names the models that were made from it before."
     listed = facts["listed"].get("drop")
     if listed:
-        yield f"Listed so far: {count(listed['listed'])} ids, {count(listed['found'])} of documents that come in."
+        yield (
+            f"Listed so far: {count(listed['listed'])} ids, {count(listed['found'])} of documents that come in; "
+            f"others that had the text of one of these, and went as well: {count(listed['same_text'])}."
+        )
+        if listed.get("near"):
+            names = ", ".join(f"`{twin['document']}`" for twin in listed["twins"])
+            more = ", …" if listed["near"] > len(listed["twins"]) else ""
+            yield f"Kept documents that are near-duplicates of listed ones: {count(listed['near'])} ({names}{more})."
 
 
 def _origin(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from tasks.runtime.errors import RefusedInput
 from tasks.runtime.runs import NodeRecord, RunRecord
 from tasks.runtime.store import Execution, Store
 from tasks.runtime.workspace import Workspace
-from tests.curation.test_what_if import BASE, DOCS, sentence
+from tests.curation.test_what_if import BASE, DOCS, of, sentence
 from tests.promotion.shop import make_artifact
 
 TEXTS = [*DOCS, *["Lorem ipsum " + sentence(seed, 30) for seed in range(800, 806)], '=CMD("x") ' + sentence(900, 30)]
@@ -157,10 +157,25 @@ def test_what_if_is_told_by_name(root: Path, capsys: pytest.CaptureFixture[str])
     assert "dropped to kept, 1 of " in said
 
 
+def test_what_if_takes_a_file_of_documents_as_the_config_does(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Documents 12 and 15 have the same text."""
+    (root / "drop.txt").write_text(f"{of(12)}  # asked for\ndoc:{32 * '0'}\n")
+    assert main(["select", "what-if", "drop=drop.txt", str(root), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["changes"][0]["b"] == [of(12), f"doc:{32 * '0'}"]
+    assert told["listed"] == {"drop": {"listed": 2, "found": 1, "same_text": 1}}
+    (drop,) = [row for row in told["steps"] if row["step"] == "drop"]
+    assert drop["first"]["after"]["documents"] == 2
+    assert main(["select", "what-if", "drop=drop.txt", str(root)]) == 0
+    assert "select.drop: 2 ids; 1 are of no document that comes here; 1 other" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["what-if", "ROOT"], "what-if what?"),
+        (["what-if", "keep=none.txt", "ROOT"], "none.txt cannot be read"),
+        (["what-if", "repeated_passages.min_words=9", "ROOT"], "select.repeated_passages looks into texts"),
         (["what-if", "clean.edits=[]", "ROOT"], "what-if answers for word_count, lorem_ipsum, exact, near and for"),
         (
             ["what-if", "word_count.minimum=few", "ROOT"],

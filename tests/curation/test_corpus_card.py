@@ -91,7 +91,9 @@ def corpus(tmp_path: Path) -> Callable[..., Corpus]:
             },
             "languages": {"en": 1230, "de": 4},
             "decontamination": {"held_out_texts": 7, "boilerplate_ngrams": 0},
-            "listed": {"drop": {"listed": 2, "found": 1}},
+            "listed": {
+                "drop": {"listed": 2, "found": 1, "same_text": 4, "near": 1, "twins": [{"document": f"doc:{32 * '5'}"}]}
+            },
         }
         config = {**SELECT, **select}
         facts = corpus_facts(config, metrics, clean.manifest, measures.manifest, REPORTED)
@@ -131,7 +133,9 @@ def test_the_card_says_what_a_reader_must_know(corpus: Callable[..., Corpus]) ->
         "- Of pairs at that threshold 92% are found by 14 bands; of more alike ones, more.",  # 1 − (1 − 0.8⁸)¹⁴
         "- No licence is stated for no|tes (`ingest.corpus.sources.*.licence`).",
         "| perplexity | bits per byte: too high | 7.25 | 4 | `x\\|y 'z' ![](http://a.b)` |",
-        "Listed so far: 2 ids, 1 of documents that come in.",
+        "Listed so far: 2 ids, 1 of documents that come in; others that had the text of one of these, and went as "
+        "well: 4.",
+        f"Kept documents that are near-duplicates of listed ones: 1 (`doc:{32 * '5'}`).",
     ):
         assert line in card.splitlines(), line
     assert "underestimated" not in card

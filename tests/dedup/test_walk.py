@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def engine(
     rows: int = 1000,
     memory: int = 1 << 20,
     folder: Path = Path("/tmp"),
+    wanted: Collection[int] = (),
+    only_with_wanted: bool = False,
 ) -> Walked:
     """Signed in `parts` partitions, read again in batches of at most `rows`."""
     hashed = [hash_words(pa.array(texts[part::parts], pa.large_string())) for part in range(parts)]
@@ -57,16 +60,25 @@ def engine(
             signatures,
             read,
             scratch,
+            wanted=np.isin(np.arange(len(texts)), list(wanted)),
             shape=shape,
             shingle_size=size,
             threshold=threshold,
             minimum_words=minimum_words,
             max_bucket=max_bucket,
+            only_with_wanted=only_with_wanted,
         )
 
 
 def naive(
-    texts: list[str], order: list[int], shape: Bands, size: int, threshold: float, minimum_words: int
+    texts: list[str],
+    order: list[int],
+    shape: Bands,
+    size: int,
+    threshold: float,
+    minimum_words: int,
+    wanted: Collection[int] = (),
+    only_with_wanted: bool = False,
 ) -> dict[int, tuple[int, float]]:
     """Every pair of kept and new document that shares a band of datasketch's signatures, by Python sets."""
     sets = shingles(texts, size)
@@ -79,7 +91,9 @@ def naive(
     expected = {}
     for document in order:
         words = texts[document].split()
-        if len(words) < minimum_words:
+        if document in wanted:
+            twins = []
+        elif len(words) < minimum_words:
             twins = [(1.0, twin) for twin in kept if texts[twin].split() == words and words]
         else:
             scores = [
@@ -91,7 +105,7 @@ def naive(
         if twins:
             best = max(score for score, _ in twins)
             expected[document] = (next(twin for score, twin in twins if score == best), best)
-        else:
+        elif document in wanted or not only_with_wanted:
             kept.append(document)
     return expected
 
@@ -129,6 +143,28 @@ def test_the_engine_equals_the_naive_loop_whatever_the_partitions_batches_and_me
     assert not walked.jaccard[walked.matched == KEPT].any()
 
 
+@settings(deadline=None)
+@given(
+    st.lists(WORDS, max_size=14),
+    st.sampled_from([0.3, 0.5, 0.8]),
+    st.integers(0, 8),
+    st.sampled_from([Bands(2, 1), Bands(3, 2)]),
+    st.booleans(),
+    st.data(),
+)
+def test_wanted_texts_stay_and_the_others_are_compared_with_all_of_them(
+    texts, threshold, minimum_words, shape, only_with_wanted, data
+):
+    order = data.draw(st.permutations(range(len(texts))))
+    wanted = order[: data.draw(st.integers(0, len(texts)))]
+    more = {"wanted": wanted, "only_with_wanted": only_with_wanted}
+    expected = naive(texts, order, shape, 3, threshold, minimum_words, **more)
+    walked = engine(texts, order, shape, size=3, threshold=threshold, minimum_words=minimum_words, **more)
+    dropped = np.flatnonzero(walked.matched != KEPT).tolist()
+    assert {d: (int(walked.matched[d]), float(walked.jaccard[d])) for d in dropped} == expected
+    assert not set(wanted) & set(dropped)
+
+
 def numbers(first: int, last: int) -> str:
     return " ".join(f"word{i}" for i in range(first, last))
 
@@ -141,6 +177,12 @@ def near(texts: list[str], order: list[int] | None = None) -> list[int]:
 def test_a_chain_of_near_duplicates_keeps_every_text_that_has_no_kept_twin():
     """0 and 1 are near, 1 and 2 are, 0 and 2 are not: closing over the chain would drop 2."""
     assert near([numbers(0, 100), numbers(8, 108), numbers(16, 116)]) == [KEPT, 0, KEPT]
+
+
+def test_what_is_near_a_wanted_text_goes_though_that_one_is_near_another():
+    """0 and 1 are wanted and near, 2 is near 1 alone."""
+    texts = [numbers(0, 100), numbers(8, 108), numbers(16, 116)]
+    assert engine(texts, [0, 1, 2], Bands(112, 1), wanted=[0, 1]).matched.tolist() == [KEPT, KEPT, 1]
 
 
 def test_the_order_decides_who_stays():
@@ -182,7 +224,9 @@ def test_of_two_equally_near_texts_the_earlier_one_is_named_though_its_band_is_l
     members, held = np.zeros(4, np.int32), np.zeros(2, np.int64)
     matched, similarity = np.full(3, KEPT, np.int64), np.zeros(3)
     starts, sets = np.array([0, 2, 4]), np.arange(3)
-    assert kernels.walk(slots, starts, values, offsets, sets, 0.5, members, held, matched, similarity) == 2
+    wanted = np.zeros(3, bool)
+    walked = kernels.walk(slots, starts, values, offsets, sets, wanted, False, 0.5, members, held, matched, similarity)
+    assert walked == 2
     assert (matched.tolist(), similarity.tolist()) == ([KEPT, KEPT, 0], [0, 0, 0.5])
 
 

@@ -184,6 +184,7 @@ def test_the_funnel_leaves_nothing_out(made: Made) -> None:
     assert data["documents"] == len(TEXTS) + 1
     assert data["documents_left"] == corpus["documents_kept"]
     assert data["bytes_left"] == corpus["bytes_kept"]
+    assert data["cut"] == corpus["bytes_cut"]
     assert data["rows"][-1]["documents_left"] == corpus["documents_kept"]
     assert cleaned["documents_kept"] == corpus["documents_in"]
     assert sum(row["documents"] for row in data["rows"]) == data["documents"] - data["documents_left"]

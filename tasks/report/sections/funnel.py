@@ -19,7 +19,7 @@ DUPLICATES = {
     "decontaminate": "Holds a text of the test or validation set: a model that had seen it would be judged too well.",
     "exact": "The same text as a document that was kept.",
     "near": "Nearly the same text as a document that was kept.",
-    "drop": "Listed in select.drop.",
+    "drop": "Listed in select.drop, or the same text as what is.",
     "repeated_passages": "Passages that stand word for word in another document, and texts that hold nothing else.",
 }
 
@@ -49,6 +49,7 @@ def build(material: Material) -> dict[str, Any]:
         "documents_left": documents,
         "bytes_left": size,
         "most": max(shown, key=lambda row: row["documents"], default=None),
+        "cut": corpus.metrics["account"]["bytes_cut"] if corpus else 0,
         "complete": corpus is not None,
         "samples": evidence(material, clean, corpus) if clean and corpus else [],
         "edited": _edited(raw, clean) if clean else [],
