@@ -111,7 +111,8 @@ def select(
     held_out = HeldOutTexts.read(labels.path / "data", benchmarks.path / "documents" if benchmarks else None)
     documents = clean.path / "documents"
     training, memory = training_texts(labels.path / "data"), ctx.settings.index_memory
-    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out, memory)
+    edits = CleanConfig.model_validate(clean.config).edits
+    metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out, memory, edits)
     lineage = measures.metrics[LINEAGE]
     if lineage["version"]:
         metrics[LINEAGE] = lineage
@@ -132,7 +133,7 @@ def select(
             f"select kept none of {account['documents_in']} documents; {most['step']!r} dropped most "
             f"({most['documents']}). Expected some to stay; widen that rule in select.rules, or set its report_only."
         )
-    told = reported(documents, metrics["steps"], CleanConfig.model_validate(clean.config).edits)
+    told = reported(documents, metrics["steps"], edits)
     write_card(ctx.out, corpus_facts(ctx.recipe.config, metrics, clean.manifest, measures.manifest, told))
     return ctx.finish(Corpus, metrics=metrics)
 
