@@ -76,8 +76,44 @@ def test_a_published_example_is_found_and_a_wrong_digit_is_not(text: str, kind: 
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("17,123-45-6789,2020", "17,<US_SSN>,2020"),
+        ("123-45-6789,219-09-9998", "<US_SSN>,<US_SSN>"),
+        ("17,4111111111111111,12", "17,<CARD>,12"),
+        ("id,card\n17,4111111111111111\n", "id,card\n17,<CARD>\n"),
+        ("3,0,4111111111111111", "3,0,<CARD>"),
+        ("4111111111111111,17", "<CARD>,17"),
+        ("17,4111 1111 1111 1111,12", "17,<CARD>,12"),
+        ("17,529.982.247-25,3", "17,<BR_CPF>,3"),
+        ("17,255081416802538,3", "17,<FR_NIR>,3"),
+        ("4111 1111 1111 1111 123", "<CARD> 123"),  # verification codes, and until when a card holds
+        ("3782 822463 10005 1234", "<CARD> 1234"),
+        ("4111 1111 1111 1111 07/28", "<CARD> 07/28"),
+        ("4111-1111-1111-1111 5500-0000-0000-0004 9", "<CARD> <CARD> 9"),
+        ("5500 0000 0000 0004 4111 1111 1111 1111 3782 822463 10005", "<CARD> <CARD> <CARD>"),
+        ("an müller@firma.de.", "an <EMAIL>."),
+        ("info@müller.de, иван@почта.рф", "<EMAIL>, <EMAIL>"),
+        ("mu\u0308ller@firma.de", "<EMAIL>"),
+        ("写信给ann@acme.io。谢谢", "写信给<EMAIL>。谢谢"),  # no spaces stand around it
+        ("写信给ann@acme.io谢谢", "写信给<EMAIL>谢谢"),
+    ],
+)
+def test_numbers_beside_numbers_and_letters_beyond_ascii(text: str, expected: str):
+    assert after(text, kind="pii") == expected
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "it took 0,4111111111111111 of 1,4111111111111111 s",  # decimals behind a comma
+        "\n0,4111111111111111\n",
+        "4,111,111,111,111,111",
+        "1,234,567 and 12,345.67 of 529,982,247.25",
+        "4111 1111 1111 1111 5678",  # rows of groups
+        "4111 1111 1111 1111 123 45",
+        "4111-1111-1111-1111-123",
+        "1.2.3,4.5.6,81.2",
         "version 81.2.69.142",
         "openssl-81.2.69.142.tar.gz",
         "upgrade from 81.2.69.142 to 81.2.69.143",
