@@ -65,8 +65,8 @@ _GROUPED = (
 _GROUPED_AFTER = re.compile(f"[ -]({_GROUPED})(?![0-9])")
 _GROUPED_BEFORE = re.compile(f"(?<![0-9])({_GROUPED})[ -]\\Z")
 _FOUR_BEFORE, _FOUR_AFTER = re.compile(r"[0-9]{3}[ -]\Z"), re.compile(r"[ -][0-9]{3}")
-# The last group of a row may be the card's verification code: of three digits, that of American Express of four.
-_CODE, _CODE_OF_FOUR = re.compile(r" [0-9]{3}(?![0-9]|[ -][0-9])"), re.compile(r" [0-9]{4}(?![0-9]|[ -][0-9])")
+# The last group of a row may be the card's verification code: of three digits, for American Express of four, too.
+_CODE, _CODE_OF_FOUR = re.compile(r" [0-9]{3}(?![0-9]|[ -][0-9])"), re.compile(r" [0-9]{3,4}(?![0-9]|[ -][0-9])")
 
 
 def card(match: re.Match[str]) -> Span | None:
