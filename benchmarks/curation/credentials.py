@@ -21,8 +21,13 @@ def _assigned(rng: random.Random) -> tuple[str, str, str]:
         ["password", "DB_PASSWORD", "api_key", "client_secret", "token", "AWS_SECRET_ACCESS_KEY", "authToken"]
     )
     sign, quote = rng.choice([("=", ""), (": ", ""), (" = ", '"'), ("': ", "'"), ('": ', '"')])
-    value = token(rng, rng.choice([12, 16, 24, 40]), ALNUM + "!#%*+-_./")
-    return f"{name}{sign}{quote}", value[:-1].strip("$.%*") + value[-1], quote or "\n"
+    if rng.randrange(8) == 0:
+        return f"https://api.acme.io/v1?user=7&{name}=", token(rng, 24), "&page=2"
+    among = ALNUM + "!#%*+-_./&" + ",;(){}@" * bool(quote)
+    value = token(rng, rng.choice([12, 16, 24, 40]), among)
+    no_value = rng.choice(["True", "test", "none", "null", "env", "Config"]) + rng.choice(ALNUM)
+    value = no_value * (rng.randrange(8) == 0) + value[:-1].strip("$.%*{(") + value[-1]
+    return f"{name}{sign}{quote}", value, quote or "\n"
 
 
 def _jwt(rng: random.Random) -> str:
@@ -110,6 +115,16 @@ LOOKALIKES: dict[str, Callable[[random.Random], str]] = {
             "secret: projects/p/secrets/s1",
             "key=value",
             "partition_key: user_id_2",
+            "password=true",
+            "token: test-token-1",
+            "secret=null;port=5432",
+            "password: 'At least 8 characters, 1 digit and none of &<>'",
+            'password = "^[A-Za-z0-9]{8,20}$"',
+            'tokens = "user1, user22, admin3"',
+            'secret = f"projects/{project}/secrets/{name1}"',
+            'token: "see section 4.2b of the manual, please"',
+            "https://acme.io/login?token=&user=bob77&page=12",
+            "secret=a&b=12345678",
         ]
     ),
     "documented key": lambda rng: rng.choice(

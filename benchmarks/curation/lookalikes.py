@@ -100,6 +100,16 @@ NEGATIVES: dict[str, Make] = {
         ]
     ),
     "float": lambda rng: f"{rng.choice(['', '-', '+'])}{rng.randrange(90)}.{digits(rng, 16)}",
+    "comma": lambda rng: rng.choice(
+        [
+            f"{rng.choice(['', '-', '+'])}{rng.randrange(90)},{digits(rng, 16)}",
+            f"{rng.randrange(1, 1000)},{grouped(digits(rng, 12), (3, 3, 3, 3), ',')}",
+            f"{rng.randrange(1, 1000)},{digits(rng, 3)}.{digits(rng, 2)}",
+            ",".join(version(rng, 3) for _ in range(4)),
+            ",".join(_day(rng, "-") for _ in range(3)),
+        ]
+    ),
+    "row of groups": lambda rng: grouped(digits(rng, 20), (4, 4, 4, 4, 4), rng.choice(" -")),
     "table": lambda rng: " ".join(str(rng.randrange(10_000)) for _ in range(8)),
     "private or reserved address": lambda rng: (
         rng.choice(

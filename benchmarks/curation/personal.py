@@ -51,9 +51,23 @@ def until(make: Make, holds: Callable[[str], bool]) -> Make:
 
 def _email(rng: random.Random) -> str:
     name = rng.choice(
-        ["anna.schmidt", "j.doe", "jane+news", "m_rossi", "li", "o'neill", "support-team", "x99", "P.Dupont"]
+        [
+            "anna.schmidt",
+            "j.doe",
+            "jane+news",
+            "m_rossi",
+            "li",
+            "o'neill",
+            "support-team",
+            "x99",
+            "P.Dupont",
+            "j.müller",
+            "иван",
+        ]
     )
-    domain = rng.choice(["acme.io", "mail.uni-koeln.de", "firma.co.uk", "gmail.com", "sub.dept.agency.gov", "a1.org"])
+    domain = rng.choice(
+        ["acme.io", "mail.uni-koeln.de", "firma.co.uk", "gmail.com", "sub.dept.agency.gov", "a1.org", "bücher.de"]
+    )
     return f"{name}{rng.choice(['', digits(rng, 2)])}@{domain}"
 
 

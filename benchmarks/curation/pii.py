@@ -4,9 +4,9 @@
 
 Every sentence is made from a seed. A hit counts only with the right kind and exactly the right stretch. Numbers that a
 check digit alone does not tell from others are planted behind the word that names them, as forms do, and as often
-without one: the first recall is that behind the word, the second that over all. One number in three is typeset, with
-other spaces and hyphens than a keyboard has. The hard negatives are what technical text is full of: they are the same
-for all kinds.
+without one: the first recall is that behind the word, the second that over all. Of those that need no word and have
+none, one half are a column of a row, with numbers on both sides. One number in three is typeset, with other spaces and
+hyphens than a keyboard has. The hard negatives are what technical text is full of: they are the same for all kinds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import cache
 
 from benchmarks.curation.credentials import CREDENTIALS
 from benchmarks.curation.lookalikes import NEGATIVES
-from benchmarks.curation.personal import PERSONAL, phone, typeset
+from benchmarks.curation.personal import PERSONAL, digits, phone, typeset
 from pipeline_config.clean import PiiConfig, SecretsConfig
 from tasks.corpus.redaction.pattern import find
 from tasks.corpus.redaction.settings import patterns
@@ -44,6 +44,9 @@ AS_TYPED = ("email", "ip_address")
 BEFORE = ("", "We noted this in the log of Monday: ", "See the appendix (page 12). ", "As agreed, ", '{"entry": "')
 AFTER = ("", ".", ", thank you.", " (see the file)", "\n", " was seen twice.", "; nothing else.")
 
+AFTERS = {"card": (*AFTER, " 123", " 07/28")}
+"""Behind a card there may stand its code, or until when it holds."""
+
 
 def sentences(per_kind: int, seed: int = 1) -> Iterator[Sentence]:
     """`per_kind` sentences for every kind (twice that for those that need a word), and for every hard negative."""
@@ -53,7 +56,9 @@ def sentences(per_kind: int, seed: int = 1) -> Iterator[Sentence]:
         gap = "" if word.endswith(("<", "=", "/", "'", '"')) else " "
         ahead = rng.choice(BEFORE) + word + gap * bool(word)
         written = written if kind in AS_TYPED else typeset(rng, written)
-        behind = ">" if word == "<" else rng.choice(AFTER)
+        behind = ">" if word == "<" else rng.choice(AFTERS.get(kind, AFTER))
+        if not word and not bare and rng.randrange(2):
+            ahead, behind = f"{digits(rng, rng.randrange(1, 6))},", f",{digits(rng, rng.randrange(1, 6))}"
         return Sentence(ahead + written + behind, kind, len(ahead), len(ahead) + len(written), bare)
 
     for kind, (make, words, strong) in PERSONAL.items():

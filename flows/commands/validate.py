@@ -64,6 +64,7 @@ def advice(config: PipelineConfig) -> Iterator[str]:
     """What is allowed, and could be better."""
     from tasks.dedup.bands import bands_of
 
+    yield from _unmasked_columns(config)
     own = {edit.kind for edit in config.ingest.labels.redact}
     bare = [edit.kind for edit in config.clean.edits if edit.kind in ("pii", "secrets") and edit.kind not in own]
     if bare:
@@ -83,6 +84,22 @@ def advice(config: PipelineConfig) -> Iterator[str]:
             f"advice: select.near_duplicates.bands={near.bands} finds {found:.1%} of the pairs at Jaccard "
             f"{near.threshold:g}; bands=auto ({auto.bands} × {auto.rows}) finds {auto.recall(near.threshold):.1%}."
         )
+
+
+def _unmasked_columns(config: PipelineConfig) -> Iterator[str]:
+    """What goes along with texts that are masked."""
+    corpus, labels = config.ingest.corpus, config.ingest.labels
+    for place, edits, columns in (
+        ("corpus", config.clean.edits, {one.name: (*one.id, *one.metadata) for one in corpus.sources}),
+        ("labels", labels.redact, {one.name: one.id for one in labels.sources}),
+    ):
+        kinds = [edit.kind for edit in edits if edit.kind in ("pii", "secrets")]
+        named = "; ".join(f"{source} ({', '.join(taken)})" for source, taken in columns.items() if taken)
+        if kinds and named:
+            yield (
+                f"advice: {' and '.join(kinds)}: only texts are masked; columns that ingest.{place} takes along as id "
+                f"or metadata stay as they are: {named}. Leave out those that name people."
+            )
 
 
 def explained(section: str) -> Iterator[str]:

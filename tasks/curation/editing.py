@@ -38,8 +38,11 @@ from tasks.curation.edits.edited import Edited
 from tasks.curation.line_frequencies import Frequencies
 
 
-def apply(edit: Edit, text: str, source: str = "", frequencies: Frequencies | None = None) -> Edited:
-    """One edit of one text. `frequencies` were fitted for it on the corpus; a text that is in none has none."""
+def apply(
+    edit: Edit, text: str, source: str = "", frequencies: Frequencies | None = None, edits: Sequence[Edit] = ()
+) -> Edited:
+    """One edit of one text. `frequencies` were fitted for it on the corpus; a text that is in none has none. What the
+    reason quotes is masked as `edits` do."""
     match edit:
         case RepairConfig():
             return repair.edit(text, edit)
@@ -56,7 +59,9 @@ def apply(edit: Edit, text: str, source: str = "", frequencies: Frequencies | No
         case C4LinesConfig():
             return c4_lines.edit(text, edit)
         case RepeatedLinesConfig():
-            return repeated_lines.edit(text, edit, source, frequencies) if frequencies is not None else Edited(text)
+            return (
+                repeated_lines.edit(text, edit, source, frequencies, edits) if frequencies is not None else Edited(text)
+            )
         case PiiConfig():
             return pii.edit(text, edit)
         case SecretsConfig():
@@ -73,7 +78,7 @@ def apply_all(
     for position, edit in enumerate(edits):
         if edit.sources and source not in edit.sources:
             continue
-        edited = apply(edit, text, source, fitted.get(position))
+        edited = apply(edit, text, source, fitted.get(position), edits)
         if edited.reason:
             changes.append((position, edited))
             text = edited.text
@@ -92,14 +97,14 @@ def apply_batch(
     for position, edit in enumerate(edits):
         rows = [row for row, source in enumerate(sources) if not edit.sources or source in edit.sources]
         held = [(sources[row], now[row]) for row in rows]
-        for place, edited in _changed(edit, held, fitted.get(position)):
+        for place, edited in _changed(edit, held, fitted.get(position), edits):
             changes[rows[place]].append((position, edited))
             now[rows[place]] = edited.text
     return list(zip(now, changes, strict=True))
 
 
 def _changed(
-    edit: Edit, held: Sequence[tuple[str, str]], frequencies: Frequencies | None
+    edit: Edit, held: Sequence[tuple[str, str]], frequencies: Frequencies | None, edits: Sequence[Edit]
 ) -> Iterator[tuple[int, Edited]]:
     """Of (source, text) what an edit changes, by its place; some edits tell from one pass over all where to look."""
     match edit:
@@ -112,8 +117,8 @@ def _changed(
         case SecretsConfig():
             yield from secrets.edit_batch([text for _, text in held], edit)
         case _:
-            edits = ((place, apply(edit, text, source, frequencies)) for place, (source, text) in enumerate(held))
-            yield from ((place, edited) for place, edited in edits if edited.reason)
+            done = ((place, apply(edit, text, source, frequencies, edits)) for place, (source, text) in enumerate(held))
+            yield from ((place, edited) for place, edited in done if edited.reason)
 
 
 def asks_the_corpus(edits: Sequence[Edit]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline_config.clean import Edit
 from pipeline_config.selection import RepeatedPassagesConfig
 from tasks.corpus.document import SCHEMA, reference, text_digest
+from tasks.corpus.redaction.settings import LOOKED_AT, excerpt
 from tasks.dedup.passages import Cut, Read, find_cuts
 
 SAMPLES, EXCERPT = 10, 300  # the longest cuts, and characters of each that are shown
@@ -74,9 +76,15 @@ class Passages:
 
 
 def find_passages(
-    config: RepeatedPassagesConfig, read: Read, order: NDArray[np.int64], ids: pa.Array, folder: Path, memory: int
+    config: RepeatedPassagesConfig,
+    read: Read,
+    order: NDArray[np.int64],
+    ids: pa.Array,
+    folder: Path,
+    memory: int,
+    edits: Sequence[Edit],
 ) -> Passages:
-    """Find what is to be cut from documents `order`; `read` yields them."""
+    """Find what is to be cut from documents `order`; `read` yields them. Samples are masked as `edits` do."""
     found = Passages.none(len(ids))
     found.cuts.update(find_cuts(read, order, len(ids), config.min_words, folder, memory, config.min_bytes))
     longest: list[tuple[int, int, int, int, str]] = []
@@ -87,11 +95,11 @@ def find_passages(
         found.emptied[row] = not remainder(text, cuts).strip()
         for cut in cuts:
             words = text.encode()[cut.start : cut.stop].decode()
-            longest.append((cut.start - cut.stop, row, cut.start, cut.document, words[:EXCERPT]))
+            longest.append((cut.start - cut.stop, row, cut.start, cut.document, words[: LOOKED_AT * EXCERPT]))
         longest = sorted(longest)[:SAMPLES]
     for size, row, start, document, words in longest:
         named = {"document": reference(ids[row].as_py()), "like": reference(ids[document].as_py())}
-        found.samples.append({**named, "start": start, "bytes": -size, "text": words})
+        found.samples.append({**named, "start": start, "bytes": -size, "text": excerpt(words, edits, EXCERPT)})
     return found
 
 

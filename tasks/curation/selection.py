@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline_config.clean import Edit
 from pipeline_config.rule_presets import Step, steps
 from pipeline_config.rules import MODEL_RULES
 from pipeline_config.selection import NearDuplicatesConfig, SelectConfig
@@ -78,20 +79,21 @@ def run(
     training: list[str],
     out: Path,
     index_memory: int,
+    edits: Sequence[Edit],
 ) -> dict[str, Any]:
     """Decide about the documents of a folder; write `out/documents`, `out/ledger.parquet` and `out/rules.json` (what
     judged, thresholds as fitted), return the metrics.
 
     `shingle_size` is the number of words that the signatures in `measures` were made with; `training` are the labelled
     training texts, to which thresholds are fitted and that tell what each rule costs; `index_memory` the bytes that the
-    index of near-duplicates takes before it goes on in files under `out`.
+    index of near-duplicates takes before it goes on in files under `out`; samples of texts are masked as `edits` do.
 
     Raises:
         StageFailed: a step takes more than `config.accept_losses` accepts.
     """
     decided = decide(config, documents, measures, shingle_size, held_out, training, out, index_memory)
     ledger, funnel = decided.ledger, decided.funnel
-    passages = _cut_passages(config, documents, decided, out, index_memory)
+    passages = _cut_passages(config, documents, decided, out, index_memory, edits)
     funnel.check()
     write_rules(decided.rules, out)
     with Scratch(out, index_memory) as scratch:
@@ -292,7 +294,9 @@ def _number(value: np.float64) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _cut_passages(config: SelectConfig, documents: Path, decided: Decided, out: Path, memory: int) -> Passages:
+def _cut_passages(
+    config: SelectConfig, documents: Path, decided: Decided, out: Path, memory: int, edits: Sequence[Edit]
+) -> Passages:
     """Find passages that repeat others, and drop documents of which nothing else is left; `_kept` cuts the rest."""
     ledger, funnel = decided.ledger, decided.funnel
     settings, none = config.repeated_passages, Passages.none(len(ledger.kept))
@@ -300,7 +304,7 @@ def _cut_passages(config: SelectConfig, documents: Path, decided: Decided, out: 
         return none
     ids = ledger.id_column
     order = order_of(config, decided.measured, ledger.kept, decided.wanted)
-    found = find_passages(settings, partial(texts_of, documents, ledger.kept.copy()), order, ids, out, memory)
+    found = find_passages(settings, partial(texts_of, documents, ledger.kept.copy()), order, ids, out, memory, edits)
     figures = found.figures(funnel.sizes, report_only=settings.report_only)
     taken = none if settings.report_only else found
     emptied = np.flatnonzero(taken.emptied)

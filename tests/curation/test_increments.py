@@ -180,7 +180,7 @@ def test_base_and_increment_equal_one_full_run_with_the_same_state_and_order(
     held_out = HeldOutTexts.read(grown.configs[2].decontaminate, (), grown.held_out)
     (tmp_path / "selected").mkdir()
     metrics = selection.run(
-        grown.configs[2], grown.clean.path / "documents", full, 5, held_out, [], tmp_path / "selected", 1 << 30
+        grown.configs[2], grown.clean.path / "documents", full, 5, held_out, [], tmp_path / "selected", 1 << 30, ()
     )
     rows = pq.read_table(tmp_path / "selected" / "ledger.parquet")
     assert rows.equals(pq.read_table(grown.select.path / "ledger.parquet"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from flows.comparison.sides import masking
@@ -69,3 +70,31 @@ def test_an_address_at_the_end_of_an_excerpt_is_no_half_address() -> None:
 
 def test_all_is_masked_where_nobody_knows_what_was() -> None:
     assert [edit.kind for edit in masking(None)] == ["pii", "secrets"]
+
+
+def test_nothing_that_is_made_beside_the_texts_quotes_an_address(
+    run_stage: Callable[..., Any], raw: Any, labels: Any, lid_model: Any
+) -> None:
+    """Neither the reasons of an edit that stands before `pii` nor samples of a source that is not masked."""
+    line = f"{'Write to our help desk, that is to ':.<50}zora.quill@corpmail.io for more of it"
+    passage = f"Reach bob.marlow@corpmail.io about {sentence(3, 60)}"
+    texts = [f"{line}\n{sentence(10 + n, 40)} No. {n}. {passage} No. {n}." for n in range(10)]
+    repeated = {"kind": "repeated_lines", "min_documents": 5, "report_only": False}
+    edits = CleanConfig.model_validate({"edits": [repeated, {"kind": "pii", "sources": ["other"]}]})
+    cleaned = run_stage(clean, edits, raw(("a", texts), ("other", ["Nothing to hide."])))
+    measures = run_stage(measure, MeasureConfig(perplexity=None), cleaned, lid_model)
+    settings = {"rules": [], "near_duplicates": None, "repeated_passages": {"min_words": 30}}
+    selected = run_stage(select, SelectConfig.model_validate(settings), cleaned, measures, labels())
+    reasons = pq.read_table(cleaned.path / "cuts.parquet")["reason"].to_pylist()
+    assert sum("such as 'Write to our help desk" in reason for reason in reasons) >= 9
+    samples = selected.metrics["steps"][-1]["samples"]
+    assert samples
+    assert all(sample["text"].startswith("Reach <EMAIL> about ") for sample in samples)
+    held = [
+        (file, str(pq.read_table(file).to_pylist()).encode() if file.suffix == ".parquet" else file.read_bytes())
+        for artifact in (cleaned, measures, selected)
+        for file in artifact.path.rglob("*")
+        if file.is_file() and "documents" not in file.parts
+    ]
+    assert len(held) > 5
+    assert [file for file, content in held if any(part in content for part in (b"zora.", b"marlow", b"corpmail"))] == []

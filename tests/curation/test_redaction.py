@@ -76,8 +76,44 @@ def test_a_published_example_is_found_and_a_wrong_digit_is_not(text: str, kind: 
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("17,123-45-6789,2020", "17,<US_SSN>,2020"),
+        ("123-45-6789,219-09-9998", "<US_SSN>,<US_SSN>"),
+        ("17,4111111111111111,12", "17,<CARD>,12"),
+        ("id,card\n17,4111111111111111\n", "id,card\n17,<CARD>\n"),
+        ("3,0,4111111111111111", "3,0,<CARD>"),
+        ("4111111111111111,17", "<CARD>,17"),
+        ("17,4111 1111 1111 1111,12", "17,<CARD>,12"),
+        ("17,529.982.247-25,3", "17,<BR_CPF>,3"),
+        ("17,255081416802538,3", "17,<FR_NIR>,3"),
+        ("4111 1111 1111 1111 123", "<CARD> 123"),  # verification codes, and until when a card holds
+        ("3782 822463 10005 1234", "<CARD> 1234"),
+        ("4111 1111 1111 1111 07/28", "<CARD> 07/28"),
+        ("4111-1111-1111-1111 5500-0000-0000-0004 9", "<CARD> <CARD> 9"),
+        ("5500 0000 0000 0004 4111 1111 1111 1111 3782 822463 10005", "<CARD> <CARD> <CARD>"),
+        ("an müller@firma.de.", "an <EMAIL>."),
+        ("info@müller.de, иван@почта.рф", "<EMAIL>, <EMAIL>"),
+        ("mu\u0308ller@firma.de", "<EMAIL>"),
+        ("写信给ann@acme.io。谢谢", "写信给<EMAIL>。谢谢"),  # no spaces stand around it
+        ("写信给ann@acme.io谢谢", "写信给<EMAIL>谢谢"),
+    ],
+)
+def test_numbers_beside_numbers_and_letters_beyond_ascii(text: str, expected: str):
+    assert after(text, kind="pii") == expected
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "it took 0,4111111111111111 of 1,4111111111111111 s",  # decimals behind a comma
+        "\n0,4111111111111111\n",
+        "4,111,111,111,111,111",
+        "1,234,567 and 12,345.67 of 529,982,247.25",
+        "4111 1111 1111 1111 5678",  # rows of groups
+        "4111 1111 1111 1111 123 45",
+        "4111-1111-1111-1111-123",
+        "1.2.3,4.5.6,81.2",
         "version 81.2.69.142",
         "openssl-81.2.69.142.tar.gz",
         "upgrade from 81.2.69.142 to 81.2.69.143",
@@ -120,6 +156,24 @@ def test_what_only_looks_like_personal_data_stays(text: str):
         ("dop_v1_your_token ya29.xxxxxxxxxxxxxxxxxxxxxxxx SG.xxx.yyy", None),
         ("postgres://me:s3cr3tX9@db/x", "postgres://me:<URL_PASSWORD>@db/x"),
         ('{"db_password": "k9#Vq2_mZ!"}', '{"db_password": "<ASSIGNED_SECRET>"}'),
+        ('password = "Xk92jslq8,Zp1secretrest";', 'password = "<ASSIGNED_SECRET>";'),  # to the closing quote
+        ('PWD="k9$Jx(2)mQ7z!vB"', 'PWD="<ASSIGNED_SECRET>"'),
+        ("password: 'Ab1,Xyz99kk22Q'", "password: '<ASSIGNED_SECRET>'"),
+        ('password="Xk92 jslq8 Zp1rest"', 'password="<ASSIGNED_SECRET>"'),
+        (r'password="Xk92\"jslq8, Zp1"', 'password="<ASSIGNED_SECRET>"'),
+        ('password="Xk92jslq8Zp1, as it was', 'password="<ASSIGNED_SECRET>, as it was'),  # there is none
+        ('password="Xk92jslq8Zp1 is the old one"', 'password="<ASSIGNED_SECRET> is the old one"'),
+        (f"token: {'Xk92jslq8Zp1' * 50}\n", "token: <ASSIGNED_SECRET>\n"),
+        ("secret = Xk92jslq8Zp1#hash&more", "secret = <ASSIGNED_SECRET>"),
+        ("api_key=Xk92jslq8Zp1&user=bob", "api_key=<ASSIGNED_SECRET>&user=bob"),
+        ("https://a.io/?token=Xk92jslq8Zp1&debug", "https://a.io/?token=<ASSIGNED_SECRET>&debug"),
+        ("TOKEN=Xk92jslq8Zp1&&make", "TOKEN=<ASSIGNED_SECRET>&&make"),
+        ("token=Xk92jslq8Zp1&quot;", "token=<ASSIGNED_SECRET>&quot;"),
+        ("password=TrueBlue92!x token=nullable9X2k4m", "password=<ASSIGNED_SECRET> token=<ASSIGNED_SECRET>"),
+        ("password=testXk92jslq8Zp1", "password=<ASSIGNED_SECRET>"),
+        ("password=test-9xk2-aq7 secret=null,9Xk2aq7bb", None),
+        ("password: 'At least 8 characters, 1 digit'", None),
+        ('tokens = "user1, user22, admin3"; password = "^[A-Za-z0-9]{8,20}$"', None),
         ("AKIAIOSFODNN7EXAMPLE", None),
         ("token = ${TOKEN_1} password: changeme123 api_key=<your-key-1>", None),
         ("password=aaaaaaa1", None),  # 0.54 bits a character
@@ -174,7 +228,27 @@ PIECES = st.sampled_from(
         *("BSN ", "111222333", "123456782", "tel ", "phone: ", "+44 20 7946 0018", "(212) 736-5000", "Aadhaar "),
         *("2341 2341 2346", "529.982.247-25", "password=", "token: ", "k9#Vq2_mZ", "AKIAIOSFODNN7QWERTYZ", "://u:"),
         *("\u00a0", "\u202f", "\u2011", "+49\u00a030\u00a0901820", "4111\u20111111\u20111111\u20111111", "libc "),
-        *("@h", "s3cr3tX9", KEY, "ghp_" + "a1B2" * 9, " ", ", ", "\n", "-", ".", "<", "é", "七", "@", "0", "12"),
+        *(
+            'password="',
+            "Zp1,x(9)k2",
+            '"',
+            "&",
+            "@h",
+            "s3cr3tX9",
+            KEY,
+            "ghp_" + "a1B2" * 9,
+            " ",
+            ", ",
+            "\n",
+            "-",
+            ".",
+            "<",
+            "é",
+            "七",
+            "@",
+            "0",
+            "12",
+        ),
     ]
 )
 TEXTS = st.one_of(st.lists(PIECES, max_size=12).map("".join), st.text(max_size=40))

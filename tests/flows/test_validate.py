@@ -47,6 +47,25 @@ def test_labels_that_are_not_masked_as_the_corpus_is_are_pointed_out(
     config = tmp_path / "textmill.yaml"
     config.write_text("preset: cloud-security\n")
     assert main(["validate", str(config), *MASKED, *more]) == 0
-    said = capsys.readouterr().err
-    assert advice in said
+    said = [line for line in capsys.readouterr().err.splitlines() if "labelled texts" in line]
+    assert advice in "".join(said)
     assert bool(said) == bool(advice)
+
+
+def test_columns_that_go_along_as_they_are_are_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where texts are masked; of the preset's sources all but botocore have such columns."""
+    config = tmp_path / "textmill.yaml"
+    config.write_text("preset: cloud-security\n")
+
+    def advised(*overrides: str) -> list[str]:
+        assert main(["validate", str(config), "select.near_duplicates=null", *overrides]) == 0
+        return [line for line in capsys.readouterr().err.splitlines() if "only texts" in line]
+
+    told = "only texts are masked; columns that ingest.{} takes along as id or metadata stay as they are: {}. "
+    corpus = "titles (Provider, CheckID); checks (Provider, CheckID); compliance (Id)"
+    (line,) = advised("clean.edits=[{kind: pii}]")
+    assert line == f"advice: pii: {told.format('corpus', corpus)}Leave out those that name people."
+    _, line = advised("clean.edits=[{kind: pii}]", "ingest.labels.redact=[{kind: secrets}]")
+    labels = "findings (Provider, CheckID)"
+    assert line == f"advice: secrets: {told.format('labels', labels)}Leave out those that name people."
+    assert advised("clean.edits=[{kind: html}]") == []

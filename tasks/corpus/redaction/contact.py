@@ -13,8 +13,11 @@ from ipaddress import IPv6Address
 from tasks.corpus.redaction.context import before, is_catalogue_number, naming
 from tasks.corpus.redaction.pattern import Pattern, Span
 
+_LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0300-\u037d\u037f-\u0386\u0388-\u052f\u1e00-\u1fff"
+"""Of Latin, Greek and Cyrillic, which part words by spaces (RFC 6531, RFC 5890): elsewhere an address would take the
+text around it along. RE2 and Python read these characters alike, but not their escapes."""
 # Atoms of RFC 5322 without the characters that stand around addresses more often than in them (/ = ? * # …).
-_LOCAL = re.compile(r"[A-Za-z0-9_%+&'-]+(?:\.[A-Za-z0-9_%+&'-]+)*")
+_LOCAL = re.compile(rf"[{_LETTERS}0-9_%+&'-]+(?:\.[{_LETTERS}0-9_%+&'-]+)*")
 _RESERVED = re.compile(
     r"(?i)(?:^|\.)(?:example\.(?:com|net|org|edu)|example|test|invalid|localhost|local|localdomain|internal)$"
 )
@@ -150,10 +153,10 @@ def _phone(match: re.Match[str], regions: tuple[str | None, ...]) -> Span | None
 
 EMAIL = Pattern(
     "email",
-    r"@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}",
+    rf"@(?:[{_LETTERS}0-9-]+\.)+[{_LETTERS}]{{2,24}}",
     _email,
     ("", r"(?![0-9A-Za-z]|[-_][0-9A-Za-z])"),
-    mark=r"@[A-Za-z0-9-]",
+    mark=rf"@[{_LETTERS}0-9-]",
 )
 
 

@@ -16,6 +16,11 @@ _CATALOGUE = re.compile(
 )
 
 
+# Not behind another column, nor at the beginning of a line, where a row begins (but no row's number is 0).
+_WHOLE_PART = re.compile(r"(?:(?<![0-9,])0|(?<![0-9,\n])(?<!\A)[0-9]{1,3}),\Z")
+_NEXT_COLUMN = re.compile(r",\S")
+
+
 def before(match: re.Match[str], characters: int = _READ) -> str:
     """The end of the text before a match."""
     return match.string[max(0, match.start() - characters) : match.start()]
@@ -24,6 +29,14 @@ def before(match: re.Match[str], characters: int = _READ) -> str:
 def is_catalogue_number(match: re.Match[str]) -> bool:
     """Whether the word before a number says that it counts or names things: part, order, ISBN, commit …"""
     return _CATALOGUE.search(before(match)) is not None
+
+
+def is_fraction(match: re.Match[str]) -> bool:
+    """Whether digits in one piece are the decimals behind a comma (0,4111111111111111), and no column of a table."""
+    text, (start, end) = match.string, match.span()
+    if not match[0].isdigit() or _NEXT_COLUMN.match(text, end):
+        return False
+    return _WHOLE_PART.search(text, max(0, start - 5), start) is not None
 
 
 def naming(words: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from tasks.corpus.redaction.checksums import luhn, mod_97
-from tasks.corpus.redaction.context import before, is_catalogue_number
-from tasks.corpus.redaction.pattern import Pattern, Span
+from tasks.corpus.redaction.context import before, is_catalogue_number, is_fraction
+from tasks.corpus.redaction.pattern import NUMBER, Pattern, Span
 
 # First digits (low, high) and lengths: https://en.wikipedia.org/wiki/Payment_card_number#Issuer_identification_number
 _ISSUERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
@@ -57,21 +57,47 @@ _CARD_BEFORE = re.compile(
     r"(?:card|visa|master|amex|maestro|karte|carte|tarjeta|carta|kort|cartão|pan)\b[^0-9]{0,24}\Z", re.IGNORECASE
 )
 
+# In fours, or in 4-6-5 (American Express) and 4-6-4 (Diners Club).
+_GROUPED = (
+    r"[2-6][0-9]{3}(?: [0-9]{4}){3}|[2-6][0-9]{3}(?:-[0-9]{4}){3}|3[0-9]{3} [0-9]{6} [0-9]{4,5}"
+    r"|3[0-9]{3}-[0-9]{6}-[0-9]{4,5}"
+)
+_GROUPED_AFTER = re.compile(f"[ -]({_GROUPED})(?![0-9])")
+_GROUPED_BEFORE = re.compile(f"(?<![0-9])({_GROUPED})[ -]\\Z")
 _FOUR_BEFORE, _FOUR_AFTER = re.compile(r"[0-9]{3}[ -]\Z"), re.compile(r"[ -][0-9]{3}")
+# The last group of a row may be the card's verification code: of three digits, for American Express of four, too.
+_CODE, _CODE_OF_FOUR = re.compile(r" [0-9]{3}(?![0-9]|[ -][0-9])"), re.compile(r" [0-9]{3,4}(?![0-9]|[ -][0-9])")
 
 
 def card(match: re.Match[str]) -> Span | None:
     """Numbers of 13 or 17 to 19 digits in one piece are identifiers of all kinds: they need a word for cards."""
-    text, (start, end) = match.string, match.span()
-    digits = re.sub(r"[ -]", "", match[0])
-    issued = any(len(digits) in lengths and low <= digits[: len(low)] <= high for low, high, lengths in _ISSUERS)
-    if not issued or not luhn(digits) or is_catalogue_number(match):
+    start, end = match.span()
+    if is_catalogue_number(match):
         return None
-    if len(digits) == end - start:
-        usual = len(digits) in (14, 15, 16) or _CARD_BEFORE.search(before(match)) is not None
-    else:  # no part of a row of numbers
-        usual = not _FOUR_BEFORE.search(text[max(0, start - 6) : start]) and not _FOUR_AFTER.match(text, end)
-    return (start, end) if usual else None
+    if match[0].isdigit():
+        usual = len(match[0]) in (14, 15, 16) or _CARD_BEFORE.search(before(match)) is not None
+        return (start, end) if usual and _issued(match[0]) and not is_fraction(match) else None
+    ends = [end]
+    if match[0].count(" ") == 4:  # what follows four groups may be another number: a code, a date
+        ends.append(match.string.rindex(" ", start, end))
+    found = (at for at in ends if _issued(match.string[start:at]) and not _in_a_row(match.string, start, at))
+    return next(((start, at) for at in found), None)
+
+
+def _issued(number: str) -> bool:
+    digits = re.sub(r"[ -]", "", number)
+    issued = any(len(digits) in lengths and low <= digits[: len(low)] <= high for low, high, lengths in _ISSUERS)
+    return issued and luhn(digits)
+
+
+def _in_a_row(text: str, start: int, end: int) -> bool:
+    """Whether a number in groups is a part of a row of groups that is no row of cards."""
+    ahead = _GROUPED_BEFORE.search(text, max(0, start - 20), start)
+    if _FOUR_BEFORE.search(text, max(0, start - 4), start) and not (ahead and _issued(ahead[1])):
+        return True
+    behind = _GROUPED_AFTER.match(text, end)
+    code = _CODE_OF_FOUR if text.startswith(("34", "37"), start) else _CODE
+    return bool(_FOUR_AFTER.match(text, end) and not code.match(text, end) and not (behind and _issued(behind[1])))
 
 
 def iban(match: re.Match[str]) -> Span | None:
@@ -88,11 +114,10 @@ def iban(match: re.Match[str]) -> Span | None:
 
 CARD = Pattern(
     "card",
-    # as one, in fours, or in 4-6-5 (American Express) and 4-6-4 (Diners Club)
-    r"[2-6][0-9]{12,18}|[2-6][0-9]{3}(?: [0-9]{4}){3}(?: [0-9]{1,3})?|[2-6][0-9]{3}(?:-[0-9]{4}){3}(?:-[0-9]{1,3})?"
-    r"|3[0-9]{3} [0-9]{6} [0-9]{4,5}|3[0-9]{3}-[0-9]{6}-[0-9]{4,5}",
+    r"[2-6][0-9]{12,18}|[2-6][0-9]{3}(?: [0-9]{4}){3} [0-9]{1,3}|[2-6][0-9]{3}(?:-[0-9]{4}){3}-[0-9]{1,3}"
+    rf"|{_GROUPED}",
     card,
-    (r"(?<![0-9A-Za-z_])(?<![0-9][.,\-])", r"(?![0-9A-Za-z_]|[.,\-][0-9])"),
+    NUMBER,
     group="number",
 )
 IBAN = Pattern(

@@ -13,11 +13,10 @@ from dataclasses import replace
 from datetime import date
 
 from tasks.corpus.redaction.checksums import luhn, mod_11_10, runs_of_three, verhoeff, weighted
-from tasks.corpus.redaction.context import is_catalogue_number, named, naming
-from tasks.corpus.redaction.pattern import ALONE, Pattern, Span
+from tasks.corpus.redaction.context import is_catalogue_number, is_fraction, named, naming
+from tasks.corpus.redaction.pattern import ALONE, NUMBER, Pattern, Span
 
 _NAMED = r"(?<![<\[{#*|])", ALONE[1]  # a placeholder names nothing
-_NUMBER = r"(?<![0-9A-Za-z_])(?<![0-9][.,\-])", r"(?![0-9A-Za-z_]|[.,\-][0-9])"
 
 
 def us_ssn(number: str) -> bool:
@@ -103,14 +102,14 @@ def _pattern(
     kind: str,
     shape: str,
     holds: Callable[[str], bool],
-    borders: tuple[str, str] = _NUMBER,
+    borders: tuple[str, str] = NUMBER,
     needs: tuple[str, ...] = (),
 ) -> Pattern:
     def check(match: re.Match[str]) -> Span | None:
         start, end = match.span(1 if match.re.groups else 0)
         number = re.sub(r"[^0-9A-Z]", "", match.string[start:end].upper())
-        alone = match.re.groups == 0
-        return (start, end) if holds(number) and not (alone and is_catalogue_number(match)) else None
+        other = match.re.groups == 0 and (is_catalogue_number(match) or is_fraction(match))
+        return (start, end) if holds(number) and not other else None
 
     return Pattern(kind, shape, check, borders, needs, group="number")
 

@@ -26,6 +26,9 @@ Span = tuple[int, int]
 
 ALONE = r"(?<![0-9A-Za-z_])", r"(?![0-9A-Za-z_])"
 """Borders of what is no part of a longer word or number."""
+NUMBER = r"(?<![0-9A-Za-z_])(?<![0-9][.\-])", r"(?![0-9A-Za-z_]|[.\-][0-9])"
+"""Nor of a number with points and hyphens. A comma parts the columns of a table: no shape with these borders can stand
+in a number with a comma after every three digits."""
 
 
 _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"

@@ -23,12 +23,24 @@ _NAMES = (
     r"|private.?key|credentials?"
 )
 _SHORTEST = 8
-_VALUE = r"[^ \t\n\r\"'`,;<>(){}\[\]&]"
-# What programs write where a value would stand.
+_VALUE = r"[^ \t\n\r\"'`,;<>(){}\[\]]"
+_BARE = rf"{_VALUE}{{{_SHORTEST},2000}}"
+_QUOTED = "|".join(rf"{quote}((?:[^{quote}\\\r\n]|\\[^\r\n]){{{_SHORTEST},200}}){quote}" for quote in "\"'`")
+_UNQUOTED = re.compile(_BARE)
+# What programs write where a value would stand; words that say so count only whole (TrueBlue92!x is a password).
 _NO_VALUE = re.compile(
-    r"[$<{%\[]|\*{3}|x{4}|\.{3}|(?i:your|my[-_]?(?:secret|pass|token|key)|example|sample|dummy|change|redacted|placeholder|test|todo|none|null|true"
-    r"|false|undefined|env|process|os\.|self\.|config|arn:|https?:)",
+    r"[$<{%\[^]|\(\?|\*{3}|x{4}|\.{3}|(?i:os\.|self\.|arn:|https?:|"
+    r"(?:(?:your|my[-_]?(?:secret|pass|token|key)|change)[a-z]*[0-9]{0,4}|example|sample|dummy|redacted|placeholder|test|todo|none|null|true"
+    r"|false|undefined|env|process|config)(?![0-9a-z]))",
 )
+# Where a value without quotes ends: at the next field of a form, a command, an entity of HTML; in the query of an
+# address at any &.
+_NEXT_FIELD = re.compile(r"&(?:(?:amp;)?[\w.%\[\]-]+=|&|[a-z]{2,6};|#x?[0-9a-f]{1,6};)", re.ASCII)
+_IN_QUERY, _AND = re.compile(r"[?&][\w.%\[\]-]*\Z", re.ASCII), re.compile("&")
+# Within quotes: what is filled in, what parts words, and what stands for something that was found before.
+_FILLED_IN = re.compile(r"\{[^{}]*\}")
+_PARTS = re.compile(r"[\s,;(){}\[\]<>]+")
+_PLACEHOLDER = re.compile(r"<[A-Z_]{3,}>|\[[A-Z_]{3,}\]|\{[A-Z_]{3,}\}|([#*|])[A-Z_]{3,}\1")
 
 _LONGEST_KEY = 20_000
 """Characters: RSA of 16 384 bits takes 13 000."""
@@ -37,7 +49,8 @@ _BASE64 = re.compile(r"(?:(?:\s|\\[nr]){1,4}[0-9A-Za-z+/=]{16,})*")
 # Names, paths, dotted names and dates, as in code: parts of letters that end in a digit or two (MinimumLength14).
 _NAME = re.compile(r"/?[A-Za-z_-]+[0-9]{0,2}(?:[./:]+[A-Za-z_-]*[0-9]{0,2})*", re.ASCII)
 _CODE = re.compile(
-    r"[A-Za-z_]+[0-9]{0,3}[A-Za-z_]*(?:\.[A-Za-z_]+[0-9]{0,3}[A-Za-z_]*)+|[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII
+    r"[A-Za-z_]+(?:[0-9]{1,3}[A-Za-z_]*)?(?:\.[A-Za-z_]+(?:[0-9]{1,3}[A-Za-z_]*)?)+|[0-9]{4}-[0-9]{2}-[0-9]{2}.*",
+    re.ASCII,
 )
 # What makes another thing of a token or key: nextToken, partition_key; token_type, passwordPolicy.
 _OTHER_BEFORE = re.compile(
@@ -97,20 +110,50 @@ def _jwt(match: re.Match[str]) -> Span | None:
 
 
 def _assigned(match: re.Match[str], floor: float) -> Span | None:
-    value = match[1].rstrip(".:")
+    """In quotes the value goes to the closing one; where that is none, it is read as if there were no quotes."""
     name = re.match(rf"(?i:{_NAMES})", match[0])
-    other = _OTHER_BEFORE.search(before(match, 120)) or (name and _OTHER_AFTER.match(match[0], name.end()))
-    # A letter and a digit: words and numbers are seldom passwords, and a placeholder is never taken for one.
-    mixed = _DIGIT.search(value) and re.search(r"[A-Za-z]", value)
-    if other or not mixed or len(value) < _SHORTEST or entropy(value) < floor:
+    if _OTHER_BEFORE.search(before(match, 120)) or (name and _OTHER_AFTER.match(match[0], name.end())):
         return None
-    if _NO_VALUE.match(value) or _NAME.fullmatch(value) or _CODE.fullmatch(value) or "..." in match[1]:
+    text, (start, end) = match.string, match.span(match.lastindex)  # type: ignore[arg-type]  # one group takes part
+    if match.lastindex != 4:
+        if _whole(text, start, end, floor):
+            return start, end
+        bare = _UNQUOTED.match(text, start)
+        if bare is None:
+            return None
+        end = bare.end()
+    field = (_AND if _IN_QUERY.search(before(match)) else _NEXT_FIELD).search(text, start, end + 1)
+    end = min(end, field.start()) if field else end
+    value = text[start:end].rstrip(".:&")
+    if not _secret(value, floor) or "..." in text[start:end] or _plain(value) or text.startswith("(", end):  # a call
         return None
-    if match.string[match.end() : match.end() + 1] == "(":  # a call
-        return None
-    if value.rstrip("=").upper().endswith(("EXAMPLE", "EXAMPLEKEY")):
-        return None
-    return match.start(1), match.start(1) + len(value)
+    return start, start + len(value)
+
+
+def _whole(text: str, start: int, end: int, floor: float) -> bool:
+    """Whether all that stands between quotes is a value, and no sentence, list of names or piece of a program."""
+    value = text[start:end]
+    if not _secret(value, floor) or "..." in value or _PLACEHOLDER.search(value) or text[end + 1 : end + 2].isalnum():
+        return False
+    parts = _PARTS.split(_FILLED_IN.sub("", value))
+    sentence = " " in value and 2 * sum(map(_mixed, parts)) <= len(parts)
+    return not sentence and not all(part.isdigit() or _plain(part) for part in parts if part)
+
+
+def _secret(value: str, floor: float) -> bool:
+    if not _mixed(value) or len(value) < _SHORTEST or entropy(value) < floor or _NO_VALUE.match(value):
+        return False
+    return not value.rstrip("=").upper().endswith(("EXAMPLE", "EXAMPLEKEY"))
+
+
+def _mixed(value: str) -> bool:
+    """A letter and a digit: words and numbers are seldom passwords, and a placeholder is never taken for one."""
+    return bool(_DIGIT.search(value) and re.search(r"[A-Za-z]", value))
+
+
+def _plain(value: str) -> bool:
+    """Words, names and dates as they stand in code."""
+    return bool(_NAME.fullmatch(value) or _CODE.fullmatch(value))
 
 
 SECRETS: tuple[Pattern, ...] = (
@@ -242,11 +285,12 @@ def assignments(floor: float) -> Pattern:
     """Values of settings that are called password, token, key: at least `floor` bits of entropy a character."""
     return Pattern(
         "assigned_secret",
-        rf"(?i:{_NAMES})[0-9A-Za-z_-]{{0,16}}[\"']?[ \t]{{0,3}}(?::=|=>|[:=])[ \t]{{0,3}}[\"'`]?"
-        rf"({_VALUE}{{{_SHORTEST},200}})",
+        rf"(?i:{_NAMES})[0-9A-Za-z_-]{{0,16}}[\"']?[ \t]{{0,3}}(?::=|=>|[:=])[ \t]{{0,3}}"
+        rf"(?:{_QUOTED}|[\"'`]?({_BARE}))",
         partial(_assigned, floor=floor),
         ("", ""),
         ("pass", "pwd", "secret", "token", "key", "credential"),
         "assignment",
-        rf"(?i:{_NAMES})[0-9A-Za-z_-]*[\"']?[ \t]*(?::=|=>|[:=])[ \t]*[\"'`]?{_VALUE}{{{_SHORTEST}}}",
+        rf"(?i:{_NAMES})[0-9A-Za-z_-]*[\"']?[ \t]*(?::=|=>|[:=])[ \t]*"
+        rf"(?:[\"'`][^\r\n]{{{_SHORTEST}}}|{_VALUE}{{{_SHORTEST}}})",
     )

@@ -33,6 +33,10 @@ def masked(text: str, edits: Sequence[Edit]) -> str:
     return text
 
 
+LOOKED_AT = 10
+"""Times the characters of an excerpt that are masked for it."""
+
+
 def excerpt(text: str, edits: Sequence[Edit], limit: int) -> str:
     """The first `limit` characters of the text as it may be shown. Masked first: half a number is not recognised."""
-    return masked(text[: 10 * limit], edits)[:limit]
+    return masked(text[: LOOKED_AT * limit], edits)[:limit]

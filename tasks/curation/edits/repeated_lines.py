@@ -9,12 +9,14 @@ one document keeps its first occurrence, unless the config says that all go.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import assert_never
 
 import xxhash
 
-from pipeline_config.clean import RepeatedLinesConfig
+from pipeline_config.clean import Edit, RepeatedLinesConfig
+from tasks.corpus.redaction.settings import excerpt
 from tasks.curation.edits.edited import Edited
 from tasks.curation.line_frequencies import Frequencies
 
@@ -22,13 +24,16 @@ EXCERPT = 60  # characters of the first line that goes, in the reason
 _PARAGRAPH = re.compile(r"(\n[^\S\n]*\n\s*)")
 
 
-def edit(text: str, config: RepeatedLinesConfig, source: str, frequencies: Frequencies) -> Edited:
+def edit(
+    text: str, config: RepeatedLinesConfig, source: str, frequencies: Frequencies, edits: Sequence[Edit]
+) -> Edited:
+    """The line that the reason quotes is masked as `edits`, all of the config, do."""
     pieces = _pieces(text, config)
     marked = dict(_repeated(pieces, config, source, frequencies, _digest(text)))
     if not marked:
         return Edited(text)
     size = sum(len(piece.encode()) for piece in marked.values())
-    first = next(iter(marked.values())).strip()[:EXCERPT]
+    first = _shown(next(iter(marked.values())).strip(), tuple(edits))
     what = f"{len(marked)} {config.unit}s in {config.min_documents} documents or more, such as {first!r}"
     if size > config.max_share * len(text.encode()):
         return Edited(text)
@@ -37,6 +42,11 @@ def edit(text: str, config: RepeatedLinesConfig, source: str, frequencies: Frequ
     # A piece goes with the line end or empty line after it.
     kept = "".join(piece for index, piece in enumerate(pieces) if index not in marked and index - 1 not in marked)
     return Edited.between(text, kept.rstrip("\n") if len(pieces) - 1 in marked else kept, what)
+
+
+@lru_cache(maxsize=1024)  # the same lines again and again
+def _shown(line: str, edits: tuple[Edit, ...]) -> str:
+    return excerpt(line, edits, EXCERPT)
 
 
 def keys(text: str, config: RepeatedLinesConfig, source: str) -> tuple[int, set[int]]:
