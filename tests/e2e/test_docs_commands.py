@@ -109,6 +109,7 @@ def shell(road: Road, tmp_path: Path) -> Iterator[Shell]:
     textmill = clone(road.textmill, tmp_path / "workspace")
     config = textmill.root / "textmill.yaml"
     config.write_text(config.read_text().replace("{name: tiny,", f"{{name: {NAME},"))
+    (textmill.root / "taken-down.txt").write_text(f"doc:{'0' * 32}  # of a reader's own making\n")
     textmill("run")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**bare_environment(), **textmill.environment, "PATH": path}
