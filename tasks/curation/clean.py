@@ -36,7 +36,7 @@ from tasks.curation import line_frequencies
 from tasks.curation.edit_losses import EditLosses
 from tasks.curation.editing import apply_batch, asks_the_corpus, fit
 from tasks.curation.line_frequencies import Frequencies
-from tasks.curation.lineage import knows, unchanged
+from tasks.curation.lineage import mostly, unchanged
 from tasks.runtime.artifact import LINEAGE, MANIFEST, Manifest, sha256_of
 from tasks.runtime.stage import Context
 
@@ -112,7 +112,8 @@ def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
     earlier, frequencies, counted_in = ctx.earlier, None, ""
     if asks_the_corpus(config.edits):
         frequencies = ctx.out / FREQUENCIES
-        if earlier is not None and knows(earlier / ORIGINALS_FILE, documents) and not _lost(ctx, config, documents):
+        known = unchanged(earlier / ORIGINALS_FILE, documents) if earlier is not None else 0
+        if earlier is not None and mostly(known, documents) and not _lost(ctx, config, known):
             shutil.copyfile(earlier / FREQUENCIES, frequencies)
             before = Manifest.model_validate_json((earlier / MANIFEST).read_bytes())
             counted_in = before.metrics.get(LINEAGE, {}).get("fitted_in", before.fingerprint)
@@ -144,15 +145,15 @@ def run(ctx: Context, config: CleanConfig, documents: Path) -> Cleaned:
     return cleaned
 
 
-def _lost(ctx: Context, config: CleanConfig, documents: Path) -> int:
-    """How many documents are gone or changed since the earlier artifact, where one of them may have been the one that
-    kept a repeated line for all."""
+def _lost(ctx: Context, config: CleanConfig, known: int) -> int:
+    """How many documents are gone or changed since the earlier artifact, of which so many are left, where one of them
+    may have been the one that kept a repeated line for all."""
     assert ctx.earlier is not None
     edits = [one for one in config.edits if isinstance(one, RepeatedLinesConfig)]
     if not any(one.keep == "first" and not one.report_only for one in edits):
         return 0
     before: int = pq.read_metadata(ctx.earlier / ORIGINALS_FILE).num_rows
-    lost = before - unchanged(ctx.earlier / ORIGINALS_FILE, documents)
+    lost = before - known
     if lost:
         ctx.say(f"repeated_lines: counted anew, since what kept a line may be gone (documents gone or changed: {lost})")
     return lost

@@ -85,7 +85,12 @@ def next_version(earlier: Path | None, documents: Path, table: str, cleaned_by: 
 
 def knows(table: Path, documents: Path) -> bool:
     """Whether most of the documents stand in a table (columns id, text_digest, in order of id) with the same text."""
-    return unchanged(table, documents) >= KNOWN * count_documents(documents)
+    return mostly(unchanged(table, documents), documents)
+
+
+def mostly(known: int, documents: Path) -> bool:
+    """Whether so many of the documents are most of them."""
+    return known >= KNOWN * count_documents(documents)
 
 
 def unchanged(table: Path, documents: Path) -> int:

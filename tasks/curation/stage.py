@@ -112,7 +112,6 @@ def select(
     held_out = HeldOutTexts.read(config.decontaminate, edits, labels, benchmarks)
     documents = clean.path / "documents"
     training, memory = training_texts(labels.path / "data"), ctx.settings.index_memory
-    edits = CleanConfig.model_validate(clean.config).edits
     metrics = run(config, documents, measures.path, signature.shingle_size, held_out, training, ctx.out, memory, edits)
     lineage = measures.metrics[LINEAGE]
     if lineage["version"]:

@@ -63,15 +63,16 @@ def fit(config: MeasureConfig, drawn: list[Sample], documents: int, folder: Path
     Raises:
         RefusedInput: the reference sources have no text.
     """
-    for sample in drawn:
-        texts = sample.texts()
-        assert config.perplexity
-        if config.perplexity.reference and not texts and documents:
-            raise RefusedInput(
-                f"measure.perplexity.reference={list(config.perplexity.reference)}: no text of these sources is left "
-                "to train on. Name sources of ingest.corpus that have text."
-            )
-        CrossFitted.fit(config, texts).save(folder)
+    settings = config.perplexity
+    if not settings:
+        return
+    (texts,) = (sample.texts() for sample in drawn)
+    if settings.reference and not texts and documents:
+        raise RefusedInput(
+            f"measure.perplexity.reference={list(settings.reference)}: no text of these sources is left to train on. "
+            "Name sources of ingest.corpus that have text."
+        )
+    CrossFitted.fit(config, texts).save(folder)
 
 
 def untrained(fitted: Path) -> bool:
