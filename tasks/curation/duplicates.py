@@ -71,6 +71,11 @@ def drop_duplicates(
     funnel.add("near", is_near, **figures)
 
 
+def near_settings(config: SelectConfig) -> NearDuplicatesConfig:
+    """How near-duplicates are found, or would be if that were on."""
+    return config.near_duplicates or NearDuplicatesConfig(bands="auto")
+
+
 def near_twins(
     config: SelectConfig,
     documents: Path,
@@ -83,7 +88,7 @@ def near_twins(
 ) -> list[tuple[int, int, float]]:
     """Of documents `kept` (rows, ascending) those that are near one of `listed`, which were dropped: each with that one
     and their Jaccard."""
-    near = config.near_duplicates or NearDuplicatesConfig(bands="auto")
+    near = near_settings(config)
     signatures = SignatureFile(measures / SIGNATURES)
     shape = bands_of(near, signatures.shape[1])
     keys, sharing = keys_of(signatures, listed, shape, scratch), np.zeros(len(kept), bool)

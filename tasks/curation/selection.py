@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline_config.clean import Edit
 from pipeline_config.rule_presets import Step, steps
 from pipeline_config.rules import MODEL_RULES
-from pipeline_config.selection import NearDuplicatesConfig, SelectConfig
+from pipeline_config.selection import SelectConfig
 from tasks.corpus.account import Account
 from tasks.corpus.document import (
     iter_documents,
@@ -30,7 +30,7 @@ from tasks.corpus.document import (
 from tasks.curation.bounds import bounds
 from tasks.curation.decontamination import Before, HeldOutTexts, decontaminate
 from tasks.curation.domain import Fitted, cost, fit, write_rules
-from tasks.curation.duplicates import drop_duplicates, near_twins, order_of
+from tasks.curation.duplicates import drop_duplicates, near_settings, near_twins, order_of
 from tasks.curation.funnel import Funnel
 from tasks.curation.judge import judge
 from tasks.curation.ledger import Ledger
@@ -168,7 +168,7 @@ def decide(
 def _components(config: SelectConfig, measures: Path, kept: NDArray[np.int64], scratch: Scratch) -> NDArray[np.int64]:
     """`components` of kept documents (rows), by the bands that near-duplicates are or would be found by."""
     signatures = SignatureFile(measures / SIGNATURES)
-    shape = bands_of(config.near_duplicates or NearDuplicatesConfig(bands="auto"), signatures.shape[1])
+    shape = bands_of(near_settings(config), signatures.shape[1])
     return components(keys_of(signatures, kept, shape, scratch))
 
 

@@ -53,7 +53,8 @@ def run(ctx: Context, config: TextConfig, files: InputFiles) -> dict[str, Any]:
             f"sample={config.sample:.4g} leaves none of {total.documents_dropped} documents; expected some. Raise it."
         )
     if not written:
-        worst = max(quarantine.reasons, key=lambda reason: quarantine.reasons[reason], default="no record")
+        reasons = quarantine.reasons
+        worst = max(reasons, key=lambda reason: reasons[reason], default="no record")
         raise StageFailed(
             f"none of {total.documents_in} records in {len(files.files)} files is a document; most often: {worst}. "
             "Set the source's format and the columns text, id and metadata to what the files hold."

@@ -176,10 +176,8 @@ class Quarantine:
     )
 
     def __init__(self, path: Path) -> None:
-        self.reasons: dict[str, int] = {}
-        """How often each reason was met, its particulars left out."""
         self.by_source: dict[tuple[str, str], int] = {}
-        """The same by source and reason."""
+        """How often each reason was met, its particulars left out, by source and reason."""
         self.first: dict[tuple[str, str], tuple[str, int]] = {}
         """File and line where each was met first."""
         self._writer = pq.ParquetWriter(path, self.SCHEMA)
@@ -194,9 +192,16 @@ class Quarantine:
         self._flush()
         self._writer.close()
 
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How often each reason was met in all sources."""
+        found: dict[str, int] = {}
+        for (_, reason), count in self.by_source.items():
+            found[reason] = found.get(reason, 0) + count
+        return found
+
     def add(self, source: str, file: str, item: Unreadable) -> None:
         reason = item.reason.split(":")[0].split(";")[0]
-        self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.by_source[source, reason] = self.by_source.get((source, reason), 0) + 1
         self.first.setdefault((source, reason), (file, item.line))
         self._held.append(
